@@ -1,0 +1,1 @@
+"""What each framework says: one adapter per framework, one row per operation."""

@@ -1,0 +1,1 @@
+"""The numerical oracle: the true value of every deep-learning operation, and who is how far from it."""

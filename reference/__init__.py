@@ -1,0 +1,1 @@
+"""What is true: every operation defined once in JAX and evaluated with a proven radius."""

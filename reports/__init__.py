@@ -1,0 +1,1 @@
+"""How results are shown: everything rendered from `results.json`."""
