@@ -132,15 +132,14 @@ def textbook(name: str) -> Callable:
 
 
 @functools.cache
-def _discover() -> None:
-    for package in ("oracle.reference.operations", "oracle.reference.textbook"):
-        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-            importlib.import_module(f"{package}.{module.name}")
+def _discover(package: str) -> None:
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
 
 
 def operations() -> dict[str, Operation]:
     """All operations by name, in the order of their families and names."""
-    _discover()
+    _discover("oracle.reference.operations")
     return dict(sorted(_OPERATIONS.items(), key=lambda item: (item[1].family, item[0])))
 
 
@@ -157,5 +156,5 @@ def get_operation(name: str) -> Operation:
 
 def textbook_definition(name: str) -> Callable[..., Any]:
     """The independent mpmath definition of the operation `name`."""
-    _discover()
+    _discover("oracle.reference.textbook")
     return _TEXTBOOK[name]
