@@ -1,13 +1,13 @@
 """Lowerings: each framework operation expressed in reference operations, and the registry that finds them.
 
-A module of this package registers functions with the decorator `lowers`; the package is walked on first use, so there
-is no second list to keep. A lowering is a JAX function, traced in float64 and evaluated in any arithmetic:
+A module of this package registers functions with the decorator `lowers`; the package is walked on first use, so
+there is no second list to keep. A lowering is a JAX function, traced in float64 and evaluated in any arithmetic:
 
 - it takes the operation's inputs in the framework's order and its attributes as keywords, exactly as recorded;
-- it returns one array, or a tuple with one entry per output of the operation. `None` stands for an output that has no
-  mathematical meaning (a scratch buffer): the recorded value is used;
-- floating-point arrays are float64 whatever the recorded format: rounding to the format is the error being explained,
-  so a cast between floating-point formats is the identity;
+- it returns one array, or a tuple with one entry per output of the operation. `None` stands for an output that has
+  no mathematical meaning (a scratch buffer): the recorded value is used;
+- floating-point arrays are float64 whatever the recorded format: rounding to the format is the error being
+  explained, so a cast between floating-point formats is the identity;
 - the inputs at the positions `static` arrive as concrete NumPy arrays (the shape given to a reshape, a reduction's
   axes); all others may be tracers.
 """
@@ -24,7 +24,7 @@ _LOWERINGS: dict[tuple[str, str], "Lowering"] = {}
 
 @dataclass(frozen=True)
 class Lowering:
-    """The meaning of one framework operation. `ignores` names attributes that do not change the mathematics."""
+    """The meaning of one framework operation. `ignores` names attributes that do not change the result."""
 
     define: Callable[..., Any]
     static: tuple[int, ...] = ()
@@ -58,7 +58,7 @@ def _discover() -> None:
 
 
 def lowering(framework: str, op: str) -> Lowering | None:
-    """The lowering of the operation `op` of `framework` ("torch", "tensorflow", "jax"), or None if it has none."""
+    """The lowering of the operation `op` of `framework` ("torch", "tensorflow", "jax"), or None."""
     _discover()
     return _LOWERINGS.get((framework, op))
 
