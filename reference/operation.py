@@ -17,6 +17,21 @@ INF = float("inf")
 REAL: Interval = (-INF, INF)
 POSITIVE: Interval = (0.0, INF)
 UNIT: Interval = (0.0, 1.0)
+SYMMETRIC_UNIT: Interval = (-1.0, 1.0)
+Limits = tuple[tuple[float, float], ...]
+
+
+def limits(at_minus_inf: float, at_inf: float, at_minus_zero: float, at_zero: float) -> Limits:
+    """What a function of one variable gives at the two infinities and the two zeros, as (input, limit) pairs.
+
+    Pairs and not a mapping, because -0.0 and 0.0 are one key.
+    """
+    return ((-INF, at_minus_inf), (INF, at_inf), (-0.0, at_minus_zero), (0.0, at_zero))
+
+
+def odd_limits(at_inf: float) -> Limits:
+    """The limits of an odd increasing function through zero: it keeps the sign of zero."""
+    return limits(-at_inf, at_inf, -0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -54,8 +69,8 @@ class Operation:
 
     `outputs` names the results. `elementwise` operations take any common shape and are swept over whole formats when
     they have one argument. `at_scale` marks sums, products and recurrences, whose errors are also counted in ulps of
-    the terms' magnitude. `special` maps an infinite or signed-zero input of a one-argument operation to its limit.
-    `forms` are further honest textbook formulas: a rounding error within the budget of any of them is rounding.
+    the terms' magnitude. `special` holds (input, limit) pairs for the infinities and signed zeros of a one-argument
+    operation. `forms` are further honest textbook formulas: a rounding error within the budget of any of them is rounding.
     """
 
     name: str
@@ -68,7 +83,7 @@ class Operation:
     outputs: tuple[str, ...] = ("out",)
     elementwise: bool = False
     at_scale: bool = False
-    special: Mapping[float, float] = field(default_factory=dict)
+    special: Limits = ()
     forms: tuple[Callable[..., Any], ...] = ()
     differentiable: bool = True
 
