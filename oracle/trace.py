@@ -3,8 +3,8 @@
 Plain frozen data and NumPy, shared by the adapters that record, the core that explains and the reports.
 
 A *value* is one version of one array: writing in place, and writing through a view, makes new versions, so a
-value never changes. A *node* is one operation that really executed. Its `inputs` and `attrs` are trees of JSON
-literals (null, booleans, integers, floats, strings, lists, objects) in which an object of the form
+value never changes. A *node* is one operation that really executed. Its `inputs` and `attrs` are trees of
+JSON literals (null, booleans, integers, floats, strings, lists, objects) in which an object of the form
 `{"value": 7}` stands for value 7. The lowering of the operation is called with them, arrays in the places of
 values, as `lowering(trace.framework, node.op)(*inputs, **attrs)`, and returns the node's `outputs` in order.
 
@@ -30,8 +30,8 @@ Tree = Any
 class Stats:
     """A value in a few numbers. `quantiles` is the layout-free part: it knows nothing of axes or their order.
 
-    Moments are over the finite elements. `examined` says how many of the `size` elements were looked at: fewer
-    than all where a recording bounds its work.
+    Moments are over the finite elements. `examined` says how many of the `size` elements were looked at:
+    fewer than all where a recording bounds its work.
     """
 
     size: int
@@ -68,8 +68,8 @@ class Node:
     """One executed operation.
 
     `scope` is the layer path ("encoder.0.lstm"), `layer` that layer's class, `source` the user's line
-    ("train.py:12"), `time_step` the step of a recurrent layer, `forward_index` the forward node that a backward
-    node differentiates.
+    ("train.py:12"), `time_step` the step of a recurrent layer, `forward_index` the forward node that a
+    backward node differentiates.
     """
 
     index: int
@@ -115,8 +115,8 @@ class StepResult:
 class Observation:
     """Which execution was measured, and whether watching changed it.
 
-    `unchanged` is the bitwise comparison with an unobserved run; None where there was none, and `evidence` says
-    why.
+    `unchanged` is the bitwise comparison with an unobserved run; None where there was none, and `evidence`
+    says why.
     """
 
     execution: str
@@ -128,9 +128,9 @@ class Observation:
 class Trace:
     """A recorded run: every operation that executed, over one or more steps.
 
-    `framework` is "torch", "tensorflow" or "jax". `inputs`, `parameters`, `buffers` map names to the leaf values
-    from which the run started. `compiled` maps outputs of a compiled form of the model, where the user gave one,
-    to the values it returned: the nodes are of the eager form.
+    `framework` is "torch", "tensorflow" or "jax". `inputs`, `parameters`, `buffers` map names to the leaf
+    values from which the run started. `compiled` maps outputs of a compiled form of the model, where the
+    user gave one, to the values it returned: the nodes are of the eager form.
     """
 
     framework: str

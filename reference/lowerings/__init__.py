@@ -1,15 +1,17 @@
 """Lowerings: each framework operation expressed in reference operations, and the registry that finds them.
 
-A module of this package registers functions with the decorator `lowers`; the package is walked on first use, so
-there is no second list to keep. A lowering is a JAX function, traced in float64 and evaluated in any arithmetic:
+A module of this package registers functions with the decorator `lowers`; the package is walked on first use,
+so there is no second list to keep. A lowering is a JAX function, traced in float64 and evaluated in any
+arithmetic:
 
-- it takes the operation's inputs in the framework's order and its attributes as keywords, exactly as recorded;
-- it returns one array, or a tuple with one entry per output of the operation. `None` stands for an output that has
-  no mathematical meaning (a scratch buffer): the recorded value is used;
+- it takes the operation's inputs in the framework's order and its attributes as keywords, exactly as
+  recorded;
+- it returns one array, or a tuple with one entry per output of the operation. `None` stands for an output
+  that has no mathematical meaning (a scratch buffer): the recorded value is used;
 - floating-point arrays are float64 whatever the recorded format: rounding to the format is the error being
   explained, so a cast between floating-point formats is the identity;
-- the inputs at the positions `static` arrive as concrete NumPy arrays (the shape given to a reshape, a reduction's
-  axes); all others may be tracers.
+- the inputs at the positions `static` arrive as concrete NumPy arrays (the shape given to a reshape, a
+  reduction's axes); all others may be tracers.
 """
 
 import functools
