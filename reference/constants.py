@@ -1,0 +1,90 @@
+"""Exact constants: real numbers that each rung of the ladder rounds for itself.
+
+`exact("sqrt(2)")` inside a JAX definition is a primitive, not a float64 literal: the ball arithmetic sees the real
+number with the radius of its own rounding, Arb evaluates it at its working precision, XLA gets the nearest float64.
+"""
+
+import ast
+import functools
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import flint
+    import jax
+
+_OPERATORS = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+}
+
+
+def constant_ball(expression: str) -> "flint.arb":
+    """The constant as an Arb ball at the current working precision.
+
+    The grammar: decimal numbers (exact rationals), `pi`, `e`, `euler`, `sqrt(...)`, `log(...)`, and + - * /.
+    """
+    import flint  # noqa: PLC0415 - listing operations needs no Arb
+
+    names = {"pi": flint.arb.pi, "e": flint.arb.const_e, "euler": flint.arb.const_euler}
+    functions = {"sqrt": flint.arb.sqrt, "log": flint.arb.log}
+
+    def value(node: ast.expr) -> "flint.arb":
+        match node:
+            case ast.Constant(value=int() | float()):
+                number = Fraction(ast.get_source_segment(expression, node) or str(node.value))
+                return flint.arb(flint.fmpq(number.numerator, number.denominator))
+            case ast.Name(id=name) if name in names:
+                return names[name]()
+            case ast.Call(func=ast.Name(id=name), args=[argument]) if name in functions:
+                return functions[name](value(argument))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -value(operand)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+                return _OPERATORS[type(op)](value(left), value(right))
+        raise ValueError(f"cannot read the exact constant {expression!r}: use numbers, pi, e, sqrt(), log(), + - * /")
+
+    return value(ast.parse(expression, mode="eval").body)
+
+
+@functools.cache
+def nearest_float64(expression: str) -> tuple[float, bool]:
+    """The float64 nearest to the constant, and whether it equals the constant exactly."""
+    import flint  # noqa: PLC0415
+
+    with flint.ctx.workprec(256):
+        ball = constant_ball(expression)
+        nearest = float(ball.mid())
+        return nearest, ball.is_exact() and ball == flint.arb(nearest)
+
+
+@functools.cache
+def _primitive() -> "jax.extend.core.Primitive":
+    import jax  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+    from jax.extend.core import Primitive  # noqa: PLC0415
+    from jax.interpreters import batching, mlir  # noqa: PLC0415
+
+    primitive = Primitive("exact_constant")
+
+    def dtype() -> np.dtype:
+        return np.dtype(np.float64 if jax.config.jax_enable_x64 else np.float32)
+
+    primitive.def_impl(lambda *, expression: np.asarray(nearest_float64(expression)[0], dtype()))
+    primitive.def_abstract_eval(lambda *, expression: jax.core.ShapedArray((), dtype()))
+    mlir.register_lowering(
+        primitive,
+        lambda ctx, *, expression: [
+            mlir.ir_constant(np.asarray(nearest_float64(expression)[0], ctx.avals_out[0].dtype))
+        ],
+    )
+    batching.primitive_batchers[primitive] = lambda args, dims, **params: (primitive.bind(**params), None)
+    return primitive
+
+
+def exact(expression: str) -> "jax.Array":
+    """The real constant named by `expression`, as a scalar in a JAX definition. `ValueError` if it cannot be read."""
+    nearest_float64(expression)
+    return _primitive().bind(expression=expression)
