@@ -53,9 +53,34 @@ class Format:
         return np.clip(exponent, self.e_min, self.e_max) - self.precision + 1
 
     def round(self, values: np.ndarray) -> np.ndarray:
-        """`values` (float64) rounded to nearest, ties to even, as an array of this format's dtype."""
-        with np.errstate(over="ignore"):
-            return np.asarray(values, dtype=np.float64).astype(self.dtype)
+        """`values` (float64) rounded once to nearest, ties to even, as an array of this format's dtype.
+
+        Beyond the largest finite value lies infinity, or NaN for a format without infinities. ml_dtypes
+        converts float64 through float32 and so rounds twice: it is handed only values already on the grid.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            if self.dtype.kind != "f":
+                q = self.ulp_exponent(np.frexp(values)[1] - 1)
+                values = np.ldexp(np.rint(np.ldexp(values, -q)), q)
+            return values.astype(self.dtype)
+
+    def ordinals(self, values: np.ndarray) -> np.ndarray:
+        """Position of each representable value in the format's order.
+
+        Zero has ordinal 0, the smallest subnormal 1, and neighbours differ by 1; both zeros share an ordinal.
+        The integer distance of two values is the difference of their ordinals. NaN has no place in the order.
+        """
+        patterns = self.round(values).view(f"u{self.dtype.itemsize}").astype(np.uint64)
+        sign = np.uint64(1 << (self.bits - 1))
+        magnitudes = (patterns & (sign - np.uint64(1))).astype(np.int64)
+        return np.where(patterns & sign, -magnitudes, magnitudes)
+
+    def from_ordinals(self, ordinals: np.ndarray) -> np.ndarray:
+        """The values (float64) at the given `ordinals`."""
+        ordinals = np.asarray(ordinals, np.int64)
+        magnitudes = np.abs(ordinals).astype(f"u{self.dtype.itemsize}").view(self.dtype).astype(np.float64)
+        return np.where(ordinals < 0, -magnitudes, magnitudes)
 
     def is_representable(self, values: np.ndarray) -> bool:
         """Whether rounding to this format changes nothing (NaN counts as unchanged)."""
@@ -65,7 +90,9 @@ class Format:
     def all_values(self) -> np.ndarray:
         """Every bit pattern of an 8- or 16-bit format, in the order of the patterns."""
         if self.bits > 16:
-            raise ValueError(f"{self.name} has 2^{self.bits} values; only 8- and 16-bit formats are enumerated")
+            raise ValueError(
+                f"{self.name} has 2^{self.bits} values; only 8- and 16-bit formats are enumerated"
+            )
         unsigned = np.uint8 if self.bits == 8 else np.uint16
         return np.arange(2**self.bits, dtype=np.uint32).astype(unsigned).view(self.dtype)
 
@@ -111,8 +138,8 @@ def edge_values(fmt: Format) -> np.ndarray:
     """
     u, tiny, largest = 2 * fmt.u, fmt.tiny, fmt.max_finite
     log_max, log_tiny = np.log(largest), -np.log(fmt.quantum)
-    positive = [0.0, fmt.quantum, tiny - fmt.quantum, tiny, tiny * (1 + u), np.sqrt(tiny), 1 - u / 2, 1.0, 1 + u,
-                0.5, 2.0, 3.0, np.pi, np.sqrt(largest), 1 / tiny if 1 / tiny <= largest else largest / 2,
+    positive = [0.0, fmt.quantum, tiny - fmt.quantum, tiny, tiny * (1 + u), np.sqrt(tiny), 1 - u / 2, 1.0,
+                1 + u, 0.5, 2.0, 3.0, np.pi, np.sqrt(largest), min(1 / tiny, largest / 2),
                 log_max, log_tiny, log_max / 2, 1 / u, largest / 2, largest]  # fmt: skip
     both = np.concatenate([positive, np.negative(positive)])
     rounded = fmt.round(np.clip(both, -largest, largest)).astype(np.float64)

@@ -1,14 +1,13 @@
 """The true value of an array, as a ball: midpoint, radius, exponent, and what is no real number.
 
-An element's true value lies in (hi + lo + [-rad, rad]) · 2^exponent. The exponent of its own lets a truth lie far
-outside float64's range (exp(1e4), products of many probabilities); `hi + lo` carries up to 106 bits.
+An element's true value lies in (hi + lo + [-rad, rad]) · 2^exponent. The exponent of its own lets a truth lie
+far outside float64's range (exp(1e4), products of many probabilities); `hi + lo` carries up to 106 bits.
 """
 
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-
 from oracle.reference.formats import Format
 
 REAL, NAN, PLUS_INF, MINUS_INF, UNDEFINED = range(5)
@@ -20,9 +19,9 @@ class Truth:
     """The true value of every element of an array.
 
     `special` is 0 for a real number, 1 for NaN, 2 and 3 for plus and minus infinity, 4 where mathematics and
-    convention leave the value undefined (then any answer is right). A truth that could not be found has an infinite
-    `rad`, never a special code. `rung` names the arithmetic that decided the element. Where `signed_zero` is set the
-    sign of `hi` is the expected sign of a zero result; elsewhere either zero is right.
+    convention leave the value undefined (then any answer is right). A truth that could not be found has an
+    infinite `rad`, never a special code. `rung` names the arithmetic that decided the element. Where
+    `signed_zero` is set the sign of `hi` is the sign expected of a zero result; elsewhere either is right.
     """
 
     hi: np.ndarray
@@ -83,7 +82,7 @@ class Truth:
         return fmt.ulp_exponent(small), fmt.ulp_exponent(large)
 
     def ulp_radius(self, fmt: Format) -> np.ndarray:
-        """Radius in ulps of `fmt`; where the ball touches two binades the smaller ulp counts. Zero if special."""
+        """Radius in ulps of `fmt`, the smaller ulp where the ball touches two binades; zero if special."""
         _, _, rad = self._finite_parts()
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(rad, self.exponent - self.ulp_exponents(fmt)[0])
@@ -96,7 +95,7 @@ class Truth:
         return (2 * self.ulp_radius(fmt) <= width) | self._surely_overflows(fmt)
 
     def rounded(self, fmt: Format) -> np.ndarray:
-        """The correctly rounded values (nearest, ties to even) as float64; NaN where the ball does not decide.
+        """The correctly rounded values (nearest, ties to even) as float64; NaN where undecided.
 
         Rounds hi + lo once, never through float64. An overflow is an infinity, also for a format without one.
         """
@@ -104,9 +103,10 @@ class Truth:
         return np.where(below == above, below, np.nan)
 
     def rounded_bounds(self, fmt: Format) -> tuple[np.ndarray, np.ndarray]:
-        """Both ends of each ball rounded to `fmt`: rounding is monotonic, so equal ends prove the rounding."""
+        """Both ends of each ball rounded to `fmt`; rounding is monotonic, so equal ends prove it."""
         ends = [round_pair(hi, lo, self.exponent, fmt) for hi, lo in self.bounds()]
         unknown = ~np.isfinite(self._finite_parts()[2])
+        ends = [np.where(end == 0, np.copysign(end, self.hi), end) for end in ends]
         for end, edge in zip(ends, (-np.inf, np.inf), strict=True):
             end[unknown] = edge
             end[self.special == PLUS_INF] = np.inf
@@ -127,7 +127,7 @@ class Truth:
         return np.select(names, [np.nan, np.inf, -np.inf, np.nan], real)
 
     def digits(self, index: int, n: int = 20) -> str:
-        """Decimal digits of the element at flat `index`: at most `n`, and only those that the radius proves."""
+        """At most `n` decimal digits of the element at flat `index`, only those that the radius proves."""
         import flint  # noqa: PLC0415 - needed to print only
 
         names = {NAN: "nan", PLUS_INF: "inf", MINUS_INF: "-inf", UNDEFINED: "undefined"}
