@@ -1,7 +1,7 @@
 """The journal of a run: every answer, written as soon as it is judged, in one SQLite file.
 
-An answer is the list of report rows of one case from one candidate (adapter, mode, device). A case's answers are
-committed together, so a killed run loses at most the cases in flight, and a resumed run asks for nothing twice.
+An answer is the list of report rows of one case from one candidate (adapter, mode, device). A case's answers
+are committed together: a killed run loses at most the cases in flight, a resumed one asks for none twice.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Journal:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version not in (0, SCHEMA):
             raise OracleError(
-                f"{self.path} has journal version {version}, this oracle writes version {SCHEMA}: choose another --out"
+                f"{self.path} has version {version}, this oracle writes {SCHEMA}: choose another --out"
             )
         (state,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if state != "ok":
@@ -59,14 +59,17 @@ class Journal:
             raise OracleError(self._remedy(str(error))) from error
         except sqlite3.DatabaseError as error:
             raise OracleError(
-                f"the journal {self.path} is damaged ({error}): move it away to start afresh, or choose another --out"
+                f"the journal {self.path} is damaged ({error}): move it away, or choose another --out"
             ) from error
 
     def _remedy(self, error: str) -> str:
         if "locked" in error:
             return f"another audit is writing to {self.path.parent}: wait for it, or choose another --out"
         if "full" in error:
-            return f"the disk is full at {self.path}: free some space and run the same command again; results so far are kept"
+            return (
+                f"the disk is full at {self.path}: free some space and run the same command again; "
+                "the results so far are kept"
+            )
         return f"cannot write the journal {self.path} ({error}): choose another --out"
 
     def add(self, answers: Mapping[str, list[Record]]) -> None:

@@ -14,8 +14,9 @@ PACKAGES = (
     "torch", "tensorflow", "tensorflow-cpu", "keras",
 )  # fmt: skip
 FLAGS = (
-    "OMP_", "MKL_", "OPENBLAS_", "KMP_", "XLA_", "JAX_", "TF_", "KERAS_", "TORCH_", "PYTORCH_", "CUDA_", "NVIDIA_",
-    "ATEN_", "DNNL_", "ONEDNN_", "CUBLAS_",
+    "OMP_", "MKL_", "OPENBLAS_", "KMP_", "ATEN_", "DNNL_", "ONEDNN_", "CUDA_", "CUBLAS_", "NVIDIA_", "XLA_",
+    "JAX_", "KERAS_", "TORCH_", "PYTORCH_", "TF_DETERMINISTIC", "TF_DISABLE_", "TF_ENABLE_", "TF_NUM_",
+    "TF_USE_", "TF_XLA_",
 )  # fmt: skip
 CPU_FEATURES = (
     "sse4_2",
@@ -33,7 +34,7 @@ CPU_FEATURES = (
 
 
 def versions() -> dict[str, str]:
-    """The installed version of Python, of the oracle (with a hash of its source) and of each package it may use."""
+    """The installed version of Python, the oracle (with its source hash) and each package it may use."""
     found = {"python": platform.python_version(), "oracle": f"{oracle_version()}+{source_hash()}"}
     for name in PACKAGES:
         try:
@@ -49,7 +50,7 @@ def oracle_version() -> str:
 
 
 def source_hash() -> str:
-    """Eight hexadecimal digits over the oracle's own source: two runs compare only if the judge is the same."""
+    """Eight digits over the oracle's own source: two runs compare only if the judge is the same."""
     import oracle  # noqa: PLC0415 - the package's own folders, known only after import
     import oracle.adapters  # noqa: PLC0415
     import oracle.reference  # noqa: PLC0415
@@ -66,10 +67,8 @@ def cpu() -> dict[str, Any]:
     model, features = platform.processor() or platform.machine(), set()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        fields = dict(
-            line.split(":", 1) for line in info.read_text().split("\n\n")[0].splitlines() if ":" in line
-        )
-        named = {key.strip(): value.strip() for key, value in fields.items()}
+        first = info.read_text().split("\n\n")[0].splitlines()
+        named = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first)}
         model = named.get("model name", model)
         features = set(named.get("flags", named.get("Features", "")).split())
     return {
@@ -109,7 +108,7 @@ def flags() -> dict[str, str]:
 
 
 def manifest(**run: Any) -> dict[str, Any]:
-    """Everything about this machine, and `run`: what the caller knows of the run itself (seed, command, adapters)."""
+    """Everything about this machine, and `run`: what the caller knows (seed, command, adapters)."""
     return {
         "versions": versions(),
         "platform": platform.platform(),
