@@ -1,0 +1,256 @@
+"""Recording a torch model, function or training step: every operation that really executed."""
+
+import inspect
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from oracle.adapters.record_torch_mode import Observer
+from oracle.adapters.record_torch_nodes import finish_nodes
+from oracle.trace import Observation, StepResult, Trace
+
+
+def record_torch(
+    model: Callable[..., Any],
+    inputs: Any,
+    *,
+    train_step: bool | Callable[..., Any] | None = None,
+    loss: Callable[..., Any] | None = None,
+    target: Any = None,
+    optimizer: Any = None,
+    steps: int = 1,
+    full: bool = False,
+) -> Trace:
+    """Run `model` once on `inputs` and record every operation that executes.
+
+    Args:
+        model: a module or a function of tensors.
+        inputs: one tensor or array, a sequence of them, or a mapping of keyword arguments.
+        train_step: `True` for forward, loss, backward and (with `optimizer`) its step; or your own
+            `train_step(model, *inputs)`, which does all of that itself and may return the loss.
+        loss: `loss(output, target)`; without it the output, or its `.loss`, is the loss.
+        target: the loss function's second argument.
+        optimizer: the optimizer to step; its gradients are set to None before each step.
+        steps: how many training steps to run.
+        full: keep every array. Otherwise each value is kept as statistics of a bounded sample.
+
+    Your code runs exactly as often as in a plain run; seeds, buffers, modes and flags end as after one.
+    Raises `ValueError` for arguments that do not fit together.
+    """
+    _check(train_step, loss, optimizer, steps)
+    runner = _Runner(model, inputs, full)
+    step = _step_function(train_step, loss, target, optimizer)
+    with runner.watching(optimizer):
+        results = tuple(runner.step(i, step) for i in range(steps))
+    return runner.trace(results)
+
+
+StepFunction = Callable[[Callable[..., Any], tuple, dict], tuple[Any, Any]]
+
+
+def _check(train_step: Any, loss: Any, optimizer: Any, steps: int) -> None:
+    if callable(train_step) and (loss is not None or optimizer is not None):
+        raise ValueError("train_step is your own function: it computes the loss and steps the optimizer itself; "
+                         "pass either train_step=<function>, or loss= and optimizer=")  # fmt: skip
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; expected 1 or more")
+
+
+def _step_function(train_step: Any, loss: Any, target: Any, optimizer: Any) -> StepFunction:
+    """What one step does: `(model, args, kwargs) -> (output, loss)`."""
+    if callable(train_step):
+
+        def own(model: Any, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+            result = train_step(model, *args, **kwargs)
+            return result, _first_scalar(result)
+
+        return own
+    if not (train_step or loss is not None or optimizer is not None):
+        return lambda model, args, kwargs: (model(*args, **kwargs), None)
+
+    def standard(model: Any, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+        if optimizer is not None:
+            optimizer.zero_grad()
+        output = model(*args, **kwargs)
+        value = loss(output, *(() if target is None else (_tensor(target),))) if loss else _own_loss(output)
+        value.backward()
+        if optimizer is not None:
+            optimizer.step()
+        return output, value
+
+    return standard
+
+
+def _own_loss(output: Any) -> Any:
+    value = getattr(output, "loss", None)
+    value = output if value is None else value
+    if getattr(value, "numel", lambda: 0)() != 1:
+        raise ValueError(
+            "the model's output is no scalar and has no .loss; pass loss=<function of output and target>"
+        )
+    return value
+
+
+class _Runner:
+    """One recording: the observer, the model and the names of what goes in."""
+
+    def __init__(self, model: Callable[..., Any], inputs: Any, full: bool) -> None:
+        import torch  # noqa: PLC0415
+
+        self.torch = torch
+        self.model = getattr(model, "_orig_mod", model)
+        self.args, self.kwargs = _arguments(inputs)
+        self.observer = Observer(full)
+        self.named: dict[str, dict[str, Any]] = {"parameter": {}, "buffer": {}, "input": {}}
+        self.started: dict[str, dict[str, int]] = {"parameter": {}, "buffer": {}, "input": {}}
+        if isinstance(self.model, torch.nn.Module):
+            self.adopt(self.model, "")
+        for name, tensor in self._named_inputs():
+            self._adopt_tensor("input", name, tensor)
+
+    def adopt(self, module: Any, prefix: str) -> None:
+        """Name the modules, parameters and buffers of `module`."""
+        self.observer.places.name_modules(module, prefix)
+        dot = f"{prefix}." if prefix else ""
+        for name, tensor in module.named_parameters():
+            self._adopt_tensor("parameter", dot + name, tensor)
+        for name, tensor in module.named_buffers():
+            self._adopt_tensor("buffer", dot + name, tensor)
+
+    def adopt_optimizer(self, optimizer: Any) -> None:
+        """Name the state that an optimizer brings along from earlier steps."""
+        names = {id(p): n for n, p in self.named["parameter"].items()}
+        for parameter, state in optimizer.state.items():
+            for key, tensor in state.items():
+                if isinstance(tensor, self.torch.Tensor):
+                    self.observer.versions.leaf(
+                        tensor, "state", f"{names.get(id(parameter), 'parameter')}.{key}"
+                    )
+
+    def _adopt_tensor(self, role: str, name: str, tensor: Any) -> None:
+        if name not in self.named[role]:
+            self.named[role][name] = tensor
+            self.started[role][name] = self.observer.versions.leaf(tensor, role, name)
+
+    def _named_inputs(self) -> Iterator[tuple[str, Any]]:
+        forward = getattr(self.model, "forward", self.model)
+        try:
+            bound = inspect.signature(forward).bind(*self.args, **self.kwargs).arguments
+        except (TypeError, ValueError):  # a builtin, or a signature that a training step completes
+            bound = dict(enumerate(self.args), **self.kwargs)
+        yield from _named_tensors(dict(bound))
+
+    @contextmanager
+    def watching(self, optimizer: Any) -> Iterator[None]:
+        """Observe operations, modules and optimizers; leave no hook behind."""
+        from torch.nn.modules.module import (  # noqa: PLC0415
+            register_module_forward_hook,
+            register_module_forward_pre_hook,
+        )
+        from torch.optim.optimizer import (  # noqa: PLC0415
+            register_optimizer_step_post_hook,
+            register_optimizer_step_pre_hook,
+        )
+
+        if optimizer is not None:
+            self.adopt_optimizer(optimizer)
+        hooks = [
+            register_module_forward_pre_hook(self._entered),
+            register_module_forward_hook(lambda *_: self.observer.places.leave(), always_call=True),
+            register_optimizer_step_pre_hook(self._optimizing),
+            register_optimizer_step_post_hook(lambda *_: setattr(self.observer.places, "optimizing", False)),
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _entered(self, module: Any, _: Any) -> None:
+        places = self.observer.places
+        if module not in places.names:
+            self.adopt(module, type(module).__name__)
+        places.enter(module)
+
+    def _optimizing(self, optimizer: Any, *_: Any) -> None:
+        self.adopt_optimizer(optimizer)
+        self.observer.places.optimizing = True
+
+    def step(self, index: int, function: StepFunction) -> StepResult:
+        """Run one step under observation and name what it left behind."""
+        self.observer.step = index
+        self.observer.places.calls.clear()
+        with self.observer.mode():
+            output, loss = function(self.model, self.args, self.kwargs)
+        read, parameters = self.observer.versions.read, self.named["parameter"]
+        sources = {**parameters, **self.named["input"]}
+        return StepResult(
+            outputs={name: read(t) for name, t in _named_tensors({"output": output})},
+            loss=None if loss is None else read(loss),
+            gradients={n: read(p.grad) for n, p in sources.items() if p.is_leaf and p.grad is not None},
+            parameters={name: read(p) for name, p in parameters.items()},
+            buffers={name: read(b) for name, b in self.named["buffer"].items()},
+        )
+
+    def trace(self, results: tuple[StepResult, ...]) -> Trace:
+        """The finished recording."""
+        torch, values = self.torch, self.observer.versions.values()
+        return Trace(
+            "torch",
+            torch.__version__,
+            _manifest(torch),
+            finish_nodes(self.observer, values),
+            values,
+            self.started["input"],
+            self.started["parameter"],
+            self.started["buffer"],
+            results,
+            self.observer.places.layers,
+            observation=Observation(f"torch {torch.__version__} eager, {torch.get_num_threads()} threads"),
+        )
+
+
+def _arguments(inputs: Any) -> tuple[tuple, dict[str, Any]]:
+    if isinstance(inputs, Mapping):
+        return (), {name: _tensor(x) for name, x in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return tuple(_tensor(x) for x in inputs), {}
+    return (_tensor(inputs),), {}
+
+
+def _tensor(x: Any) -> Any:
+    import torch  # noqa: PLC0415
+
+    return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+
+
+def _named_tensors(tree: Any) -> Iterator[tuple[str, Any]]:
+    """Every tensor in a nest of containers, with its path ("logits", "past.0.1")."""
+    import torch  # noqa: PLC0415
+    from torch.utils._pytree import tree_flatten_with_path  # noqa: PLC0415
+
+    for path, leaf in tree_flatten_with_path(tree)[0]:
+        if isinstance(leaf, torch.Tensor):
+            yield (
+                ".".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path),
+                leaf,
+            )
+
+
+def _first_scalar(result: Any) -> Any:
+    return next((t for _, t in _named_tensors(result) if t.numel() == 1), None)
+
+
+def _manifest(torch: Any) -> dict[str, str]:
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "deterministic": str(torch.are_deterministic_algorithms_enabled()),
+    }

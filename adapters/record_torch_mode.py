@@ -1,0 +1,177 @@
+"""The observer: sees every aten operation that executes, forward, backward and optimizer step, and notes it."""
+
+import functools
+from typing import Any, NamedTuple
+
+from oracle.adapters.record_torch_place import Place, Places
+from oracle.adapters.record_torch_values import Versions, dtype_name
+from oracle.trace import Tree, reference
+
+_HIDDEN_WRITES = {"aten.native_batch_norm.default": (3, 4), "aten.cudnn_batch_norm.default": (3, 4)}
+"""Operations that write arguments although their schema does not say so, when their sixth argument is true."""
+
+_WITHOUT_MEANING = frozenset(("device", "layout", "pin_memory", "memory_format", "generator", "non_blocking"))
+
+
+class _Kind(NamedTuple):
+    """What the recorder must know of an operator."""
+
+    name: str
+    ignored: bool
+    composite: bool
+    random: bool
+    allocates: bool
+    writes: tuple[tuple[int, str], ...]
+
+
+@functools.cache
+def _kind(func: Any) -> _Kind:
+    import torch  # noqa: PLC0415
+
+    schema = func._schema
+    name = str(func)
+    writes = tuple(
+        (i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
+    )
+    composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    return _Kind(
+        name,
+        ignored=name.startswith(("profiler.", "prim.", "aten.record_stream")),
+        composite=composite,
+        random=torch.Tag.nondeterministic_seeded in func.tags and "scaled_dot_product" not in name,
+        allocates=name.split(".")[1]
+        in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
+        writes=writes,
+    )
+
+
+class Record(NamedTuple):
+    """A node while the recording lasts."""
+
+    op: str
+    inputs: list[Tree]
+    attrs: dict[str, Tree]
+    outputs: list[int | None]
+    place: Place
+    step: int
+
+
+class Observer:
+    """Collects the records of a run. `function` is its `__torch_dispatch__`."""
+
+    def __init__(self, full: bool) -> None:
+        import torch  # noqa: PLC0415
+
+        self.torch = torch
+        self.places = Places()
+        self.versions = Versions(full, self._derived)
+        self.records: list[Record] = []
+        self.forward_of: dict[tuple[int, int], int] = {}
+        self.step = 0
+        self.place = Place("", 0, "forward", "", 0)
+
+    def mode(self) -> Any:
+        """A dispatch mode that reports to this observer."""
+        from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC0415
+
+        observer = self
+
+        class Mode(TorchDispatchMode):
+            def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+                kind, kwargs = _kind(func), kwargs or {}
+                if kind.ignored:
+                    return func(*args, **kwargs)
+                if kind.composite:
+                    with self:
+                        return func.decompose(*args, **kwargs)
+                return observer.observe(func, kind, args, kwargs)
+
+        return Mode()
+
+    def observe(self, func: Any, kind: _Kind, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Run one operator exactly once and note what it read, made and wrote."""
+        self.place = place = self.places.here()
+        inputs = [self.tree(a) for a in args]
+        attrs = {k: self.tree(v) for k, v in kwargs.items() if k not in _WITHOUT_MEANING}
+        result = func(*args, **kwargs)
+        written = [t for t in self._written(kind, args, kwargs) if t is not None]
+        if kind.allocates:
+            self.versions.uninitialised(result)
+            return result
+        made = self._outputs(result, written, "random" if kind.random else "intermediate")
+        if made is not None:
+            self._note(kind, inputs, attrs, made, place)
+        return result
+
+    def _outputs(self, result: Any, written: list, role: str) -> list[int | None] | None:
+        """Ids of the results that are not written arguments, then of the new versions. None for a repeated view."""
+        mine = {id(t) for t in written}
+        tensors = [t for t in _flat(result) if id(t) not in mine]
+        fresh = [t is not None and not self.versions.is_current(t) for t in tensors]
+        if tensors and not any(fresh) and not written and any(t is not None for t in tensors):
+            return None
+        made = [self._output(t, role) if t is not None else None for t in tensors]
+        return made + [self.versions.written(t, role) for t in written]
+
+    def _output(self, tensor: Any, role: str) -> int:
+        if self.versions.knows_storage(tensor):
+            return self.versions.new(tensor)
+        return self.versions.new(tensor, role)
+
+    def _note(self, kind: _Kind, inputs: list, attrs: dict, made: list, place: Place) -> None:
+        if kind.random:
+            made, attrs = self._draws(kind, made, attrs)
+        index = len(self.records)
+        if place.phase == "forward":
+            self._link(place.sequence, index)
+        self.records.append(Record(kind.name, inputs, attrs, made, place, self.step))
+
+    def _draws(self, kind: _Kind, made: list, attrs: dict) -> tuple[list, dict]:
+        """A draw is a leaf that the node names; of `native_dropout` the mask is drawn and the product computed."""
+        if kind.name == "aten.native_dropout.default":
+            out, mask = made
+            self.versions.drafts[out].role = "intermediate"
+            return [out, None], {**attrs, "mask": reference(mask)}
+        return [], {**attrs, "draws": [reference(m) for m in made]}
+
+    def _link(self, sequence: int, index: int) -> None:
+        """This node made the autograd nodes numbered from the one before `sequence` to the next to come."""
+        for number in range(sequence - 1, max(sequence, self.torch._C._autograd._get_sequence_nr())):
+            self.forward_of.setdefault((self.step, number), index)
+
+    def _derived(self, op: str, inputs: list, made: list) -> None:
+        """Note a node that keeps views and their base together; it belongs where it was first needed."""
+        self.records.append(Record(op, inputs, {}, made, self.place, self.step))
+
+    def _written(self, kind: _Kind, args: tuple, kwargs: dict[str, Any]) -> list:
+        if kind.name in _HIDDEN_WRITES:
+            return [args[i] for i in _HIDDEN_WRITES[kind.name]] if args[5] else []
+        written: list = []
+        for position, name in kind.writes:
+            target = args[position] if position < len(args) else kwargs.get(name)
+            written.extend(_flat(target))
+        return written
+
+    def tree(self, value: Any) -> Tree:
+        """An argument as a tree: tensors become references, everything else JSON literals."""
+        torch = self.torch
+        if isinstance(value, torch.Tensor):
+            return reference(self.versions.read(value))
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, list | tuple):
+            return [self.tree(v) for v in value]
+        if isinstance(value, torch.dtype):
+            return dtype_name(value)
+        if isinstance(value, complex):
+            return {"complex": [value.real, value.imag]}
+        if isinstance(value, torch.SymInt | torch.SymFloat):
+            return value.node.maybe_as_int() or float(value)
+        return None if isinstance(value, torch.Generator) else str(value)
+
+
+def _flat(result: Any) -> list:
+    """Results in order, nested lists flattened. Scalars that are no tensors do not count."""
+    if isinstance(result, list | tuple):
+        return [t for part in result for t in _flat(part)]
+    return [result] if result is None or hasattr(result, "untyped_storage") else []

@@ -1,0 +1,116 @@
+"""Where in the user's program an operation runs: layer, source line, phase, and the forward operation behind it."""
+
+import os
+import sys
+from collections import Counter
+from typing import Any, NamedTuple
+
+from oracle.trace import Layer
+
+_NOT_THE_USERS = (os.path.dirname(__file__), os.path.dirname(os.__file__) + os.sep + "contextlib")
+
+
+class Place(NamedTuple):
+    """`sequence` is autograd's number: of the node that runs (backward), or of the next one to be made (forward).
+
+    `call` counts the calls of the layer within a step; it is negative outside of all layers.
+    """
+
+    scope: str
+    call: int
+    phase: str
+    source: str
+    sequence: int
+
+
+class Places:
+    """Follows the modules that are entered and left, and finds the user's line."""
+
+    def __init__(self) -> None:
+        import torch  # noqa: PLC0415
+
+        self.torch = torch
+        self.skipped = (*_NOT_THE_USERS, os.path.dirname(torch.__file__))
+        self.autograd = os.path.join(os.path.dirname(torch.__file__), "autograd", "__init__.py")
+        self.kinds: dict[Any, str] = {}
+        self.names: dict[Any, str] = {}
+        self.stack: list[tuple[str, int]] = []
+        self.layers: dict[str, Layer] = {}
+        self.calls: Counter[str] = Counter()
+        self.optimizing = False
+
+    def name_modules(self, root: Any, prefix: str = "") -> None:
+        """Give `root` and all modules in it their paths."""
+        for path, module in root.named_modules():
+            if module not in self.names:
+                name = ".".join(part for part in (prefix, path) if part)
+                self.names[module] = name
+                self.layers[name] = Layer(_class_name(module), _settings(module), module.training)
+
+    def enter(self, module: Any) -> None:
+        """A module's `forward` begins."""
+        name = self.names[module]
+        self.stack.append((name, self.calls[name]))
+        self.calls[name] += 1
+
+    def leave(self) -> None:
+        """A module's `forward` ended, or was left by an exception."""
+        self.stack.pop()
+
+    def here(self) -> Place:
+        """The place of the operation that is being dispatched."""
+        running = self.torch._C._current_autograd_node()
+        scope, call = self.stack[-1] if self.stack else ("", -1)
+        if running is not None:
+            return Place(scope, call, "backward", "", running._sequence_nr())
+        sequence = self.torch._C._autograd._get_sequence_nr()
+        source, in_backward = self._line()
+        phase = "optimizer" if self.optimizing else "backward" if in_backward else "forward"
+        return Place(scope, call, phase, source, sequence)
+
+    def _line(self) -> tuple[str, bool]:
+        """The innermost line of code that is neither torch's nor ours, and whether `backward` was passed on the way."""
+        frame, in_backward = sys._getframe(2), False
+        while frame is not None:
+            code = frame.f_code
+            kind = self.kinds.get(code) or self._kind(code)
+            if kind == "user":
+                return f"{_short(code.co_filename)}:{frame.f_lineno}", in_backward
+            in_backward = in_backward or kind == "autograd"
+            frame = frame.f_back
+        return "", in_backward
+
+    def _kind(self, code: Any) -> str:
+        path = code.co_filename
+        kind = "autograd" if path == self.autograd else "library" if path.startswith(self.skipped) else "user"
+        self.kinds[code] = kind
+        return kind
+
+
+def _short(path: str) -> str:
+    """The path from the installed package, or from the working folder, or the file's name alone."""
+    for marker in ("site-packages" + os.sep, "dist-packages" + os.sep, os.getcwd() + os.sep):
+        if marker in path:
+            return path.split(marker, 1)[1]
+    return os.path.basename(path)
+
+
+def _class_name(module: Any) -> str:
+    kind = type(module)
+    if kind.__module__.startswith("torch.nn.modules"):
+        return f"torch.nn.{kind.__qualname__}"
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _settings(module: Any) -> dict[str, Any]:
+    """The literals that a module keeps among its attributes: what its constructor was told."""
+    kept = {k: _literal(v) for k, v in vars(module).items() if not k.startswith("_") and k != "training"}
+    return {k: v for k, v in kept.items() if v is not None or vars(module)[k] is None}
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list) and all(isinstance(v, bool | int | float | str) for v in value):
+        return list(value)
+    return None

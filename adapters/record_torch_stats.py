@@ -1,0 +1,65 @@
+"""Values in a few numbers, at a cost that does not grow with their size.
+
+While the recording lasts only a bounded sample of each tensor is kept, at even steps through its memory; afterwards all
+samples are summarised together.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from oracle.trace import Stats
+
+SAMPLE = 1024
+QUANTILES = tuple(i / 8 for i in range(9))
+
+
+def sample(tensor: Any) -> np.ndarray:
+    """At most `SAMPLE` elements of `tensor`, as float64-convertible numbers, copied."""
+    import torch  # noqa: PLC0415
+
+    size = tensor.numel()
+    tensor = tensor.detach()
+    flat = tensor.as_strided((size,), (1,)) if tensor.is_non_overlapping_and_dense() else tensor.reshape(-1)
+    step = -(-size // SAMPLE)
+    few = flat[::step] if step > 1 else flat
+    if few.dtype not in (torch.float32, torch.float64):
+        few = few.to(torch.float64) if not few.is_complex() else few.abs().to(torch.float64)
+    return few.cpu().numpy().copy()
+
+
+def summarise(samples: Sequence[np.ndarray | None], sizes: Sequence[int]) -> list[Stats | None]:
+    """The statistics of each sample (None where there is none); samples of one length are summarised together."""
+    results: list[Stats | None] = [None] * len(samples)
+    groups: dict[int, list[int]] = {}
+    for i, few in enumerate(samples):
+        if few is not None and few.size:
+            groups.setdefault(few.size, []).append(i)
+    for members in groups.values():
+        table = np.stack([samples[i] for i in members]).astype(np.float64)  # type: ignore[misc]
+        for i, stats in zip(members, _summaries(table, [sizes[i] for i in members]), strict=True):
+            results[i] = stats
+    return results
+
+
+def _summaries(table: np.ndarray, sizes: Sequence[int]) -> list[Stats]:
+    """One `Stats` for each row. A row without a finite element has zeros for its moments."""
+    finite = np.isfinite(table)
+    count = finite.sum(axis=1)
+    kept = np.where(finite, table, 0.0)
+    with np.errstate(over="ignore"):
+        mean = kept.sum(axis=1) / np.maximum(count, 1)
+        rms = np.sqrt((kept * kept).sum(axis=1) / np.maximum(count, 1))
+    ordered = np.sort(np.where(finite, table, np.inf), axis=1)
+    position = np.rint(np.outer(np.maximum(count - 1, 0), QUANTILES)).astype(np.int64)
+    quantiles = np.where(count[:, None] > 0, np.take_along_axis(ordered, position, axis=1), 0.0)
+    zeros = (table == 0).mean(axis=1)
+    length = table.shape[1]
+    return [
+        Stats(size, length, low, high, m, r, length - c, z, tuple(q))
+        for size, low, high, m, r, c, z, q in zip(
+            sizes, quantiles[:, 0].tolist(), quantiles[:, -1].tolist(), mean.tolist(), rms.tolist(),
+            count.tolist(), zeros.tolist(), quantiles.tolist(), strict=True
+        )
+    ]  # fmt: skip
