@@ -1,1 +1,19 @@
 """The numerical oracle: the true value of every deep-learning operation, and who is how far from it."""
+
+import importlib
+from typing import Any
+
+# Each verb is imported when it is first named: `import oracle` loads no framework and no JAX.
+_VERBS = {"truth": "oracle.ask", "audit": "oracle.audit", "check": "oracle.check"}
+
+__all__ = ["audit", "check", "truth"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _VERBS:
+        raise AttributeError(f"module 'oracle' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_VERBS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
