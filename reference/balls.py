@@ -67,30 +67,23 @@ class Arithmetic:
     largest: float = float(np.finfo(np.float64).max)
     growth: Callable[[int], float] = sequential
     function_ulps: Callable[[str], float] = lambda name: LIBRARY_ULPS.get(name, 8.0)
-    special: bool = False
 
-    def rounded(self, mid: np.ndarray, rad: np.ndarray | float, count: float = 1.0, floor: Any = True) -> Ball:
+    def rounded(self, mid: np.ndarray, rad: np.ndarray | float, count: Any = 1.0, floor: Any = True) -> Ball:
         """`mid` with the radius `rad` enlarged by `count` roundings; `floor` says where underflow may round too."""
         magnitude = np.abs(mid)
-        rad = (rad + count * self.u * magnitude) * GROW
-        rad = rad + np.where((magnitude < self.tiny) & floor, self.quantum * max(count, 1.0), 0.0)
+        rad = (rad + count * self.u * (magnitude + rad)) * GROW
+        rad = rad + np.where((magnitude < self.tiny) & floor, self.quantum * np.maximum(count, 1.0), 0.0)
         return self.checked(mid, rad)
 
     def summed(self, mid: np.ndarray, rad: np.ndarray | float, terms: np.ndarray, count: int) -> Ball:
         """A sum of `count` + 1 terms of total magnitude `terms`, in any order."""
-        rad = (rad + self.growth(count) * self.u_sum * terms + self.u_sum_output * np.abs(mid)) * GROW
+        rad = rad + self.growth(count) * self.u_sum * (terms + rad)
+        rad = (rad + self.u_sum_output * (np.abs(mid) + rad)) * GROW
         return self.checked(mid, rad)
 
     def checked(self, mid: np.ndarray, rad: np.ndarray) -> Ball:
-        """Infinite radius where the midpoint overflowed this format or the radius is undefined.
-
-        With `special`, inputs hold infinities or NaN: then the IEEE 754 value that is not finite is the value (R4).
-        """
-        overflowed = ~(np.abs(mid) <= self.largest)
-        if self.special:
-            finite = np.isfinite(mid)
-            return Ball(mid, np.where(finite & (overflowed | np.isnan(rad)), np.inf, np.where(finite, rad, 0.0)))
-        return Ball(mid, np.where(overflowed | np.isnan(rad), np.inf, rad))
+        """Infinite radius where the midpoint overflowed this format or the radius is undefined."""
+        return Ball(mid, np.where((np.abs(mid) <= self.largest) & ~np.isnan(rad), rad, np.inf))
 
 
 class Undecidable(ValueError):

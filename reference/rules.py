@@ -35,11 +35,15 @@ def apply(arithmetic: Arithmetic, step: Step, operands: Sequence[Ball]) -> Seque
     if step.primitive in MOVES:
         return _move(step, operands)
     if step.primitive in FUNCTIONS and np.asarray(operands[0].mid).dtype.kind == "f":
-        return [FUNCTIONS[step.primitive](arithmetic, *operands)]
+        return [FUNCTIONS[step.primitive](arithmetic, *operands, **_static(step))]
     if step.primitive not in RULES:
         raise Undecidable(f"no rule for the primitive `{step.primitive}`; write the definition without it")
     result = RULES[step.primitive](arithmetic, *operands, **step.params)
     return [result] if isinstance(result, Ball) else result
+
+
+def _static(step: Step) -> dict[str, Any]:
+    return {"y": step.params["y"]} if step.primitive == "integer_pow" else {}
 
 
 def _move(step: Step, operands: Sequence[Ball]) -> Sequence[Ball]:
@@ -108,10 +112,10 @@ def _div(a: Arithmetic, x: Ball, y: Ball, **_: Any) -> Ball:
     low = np.abs(y.mid) - y.radius
     zero = (x.mid == 0) & x.is_exact
     rad = np.where(low > 0, (x.radius + np.abs(mid) * y.radius) / low, np.where(np.isfinite(mid), np.inf, 0.0))
-    pole = (y.mid == 0) & y.is_exact & (x.mid != 0) & (np.abs(x.mid) > x.radius)
-    result = a.rounded(mid, rad, 1.5, floor=~zero)
-    # A pole is an exact infinity (IEEE 754 division by zero), not a large number.
-    return Ball(result.mid, np.where(pole & np.isinf(mid), 0.0, result.radius))
+    result = a.rounded(mid, rad, 1.0, floor=~zero)
+    # A pole is an exact infinity and 0/0 an exact NaN (IEEE 754), not a large number.
+    pole = (y.mid == 0) & y.is_exact & ((np.abs(x.mid) > x.radius) | x.is_exact)
+    return Ball(result.mid, np.where(pole, 0.0, result.radius))
 
 
 @rule("rem")

@@ -1,0 +1,106 @@
+"""The rounding budget: the worst error that an honest implementation can make, from the definition itself.
+
+The interpreter of the truth runs with the unit roundoff of the candidate's format: the radius is then the largest
+rounding error in whatever order it sums. Two honest implementations differ, so there are two budgets. *Fused*:
+intermediates in the accumulation format, one rounding at the end. *Stepwise*: every primitive rounds to the format,
+sums accumulate in the accumulation format. `probable` has min(n, 5 sqrt n) in place of n roundings of a sum.
+
+Source: N. J. Higham, T. Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41 (2019).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from oracle.reference.balls import Arithmetic, Ball, evaluate_balls
+from oracle.reference.formats import Format, format_named
+from oracle.reference.program import Program
+
+# An honest library's functions, in ulps: what glibc, SLEEF (u10) and CUDA document for float32, with 2 as the rule.
+HONEST_ULPS = {"pow": 4.0, "erfc": 4.0, "erf_inv": 4.0, "asinh": 4.0, "acosh": 4.0, "atanh": 4.0, "tan": 4.0,
+               "sinh": 4.0, "cosh": 4.0, "logistic": 3.0, "lgamma": 8.0, "digamma": 8.0}  # fmt: skip
+# In 16 and 8 bits a function is computed in float32 and rounded once.
+ROUNDED_ONCE_ULPS = 0.51
+_SCALE_UNIT = 2.0**-40
+_DEVIATIONS = 5.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Absolute error bounds of one output, elementwise, rounding of the output included.
+
+    `scale` is the magnitude of the terms that make the element (sum |a_i b_i| for a product): the denominator of "ulp
+    at scale". An infinite budget says that an intermediate result of the formula itself leaves the format.
+    """
+
+    fused: np.ndarray
+    stepwise: np.ndarray
+    probable: np.ndarray
+    scale: np.ndarray
+
+    def hull(self, other: "Budget") -> "Budget":
+        """The larger of two budgets, element by element: honest means honest by either formula."""
+        return Budget(
+            *(np.maximum(getattr(self, n), getattr(other, n)) for n in ("fused", "stepwise", "probable", "scale"))
+        )
+
+
+def rounding_budget(program: Program, inputs: Sequence[np.ndarray], fmt: Format) -> tuple[Budget, ...]:
+    """One `Budget` for each output of `program` at `inputs`, for implementations that store `fmt`."""
+    balls = [Ball(x if np.asarray(x).dtype.kind in "iub" else np.asarray(x, np.float64)) for x in inputs]
+
+    def radii(arithmetic: Arithmetic) -> list[Ball]:
+        values = evaluate_balls(program, balls, arithmetic)
+        return [values[o] for o in program.outputs]  # type: ignore[misc]
+
+    fused = radii(_fused(fmt))
+    probable = radii(replace(_fused(fmt), growth=lambda n: min(n, _DEVIATIONS * math.sqrt(n))))
+    stepwise = fused if fmt.accumulate == fmt.name else radii(_stepwise(fmt))
+    scale = radii(_unit_growth())
+    return tuple(
+        Budget(_stored(f, fmt), np.maximum(_stored(s, fmt), _stored(f, fmt)), _stored(p, fmt), _magnitude(c))
+        for f, s, p, c in zip(fused, stepwise, probable, scale, strict=True)
+    )
+
+
+def _fused(fmt: Format) -> Arithmetic:
+    wide = format_named(fmt.accumulate)
+    # The midpoints are float64 themselves: their own rounding is part of the distance to an honest float64 result.
+    u = wide.u + 2.0**-53
+    return Arithmetic(u, u, 0.0, wide.quantum, wide.tiny, wide.max_finite, function_ulps=_honest_ulps)
+
+
+def _stepwise(fmt: Format) -> Arithmetic:
+    wide = format_named(fmt.accumulate)
+    return Arithmetic(
+        fmt.u, wide.u, fmt.u, fmt.quantum, fmt.tiny, fmt.max_finite, function_ulps=lambda _: ROUNDED_ONCE_ULPS
+    )
+
+
+def _unit_growth() -> Arithmetic:
+    """A sum counts the magnitude of its terms once, whatever their number."""
+    return Arithmetic(
+        _SCALE_UNIT, _SCALE_UNIT, 0.0, 0.0, 0.0, growth=lambda n: 1.0 if n else 0.0, function_ulps=lambda _: 0.5
+    )
+
+
+def _honest_ulps(name: str) -> float:
+    return HONEST_ULPS.get(name, 2.0)
+
+
+def _stored(ball: Ball, fmt: Format) -> np.ndarray:
+    """The radius with the final rounding to the storage format, if that is narrower."""
+    rad = ball.radius
+    magnitude = np.abs(ball.mid) + rad
+    if fmt.accumulate == fmt.name:
+        return np.where(np.isnan(rad), np.inf, np.maximum(rad, np.where(rad > 0, 0.5 * fmt.quantum, 0.0)))
+    with np.errstate(invalid="ignore"):
+        rad = rad + np.maximum(fmt.u * magnitude, np.where(magnitude > 0, 0.5 * fmt.quantum, 0.0))
+        return np.where(np.isnan(rad) | (magnitude > fmt.max_finite * (1 + fmt.u)), np.inf, rad)
+
+
+def _magnitude(ball: Ball) -> np.ndarray:
+    scale = np.maximum(ball.radius / _SCALE_UNIT, np.abs(ball.mid))
+    return np.where(np.isfinite(scale), scale, np.abs(ball.mid))

@@ -1,0 +1,202 @@
+"""R0 rules of the elementary and special functions of one and two variables.
+
+Each rule evaluates the midpoint by NumPy or SciPy in float64, grants it the library error of assumption A1
+(`balls.LIBRARY_ULPS`), and bounds how far the input's radius can move the result, by the function's monotonicity or by
+the largest derivative on the ball. Source of the functions: NIST Digital Library of Mathematical Functions, ch. 4-7.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.special as sp
+
+from oracle.reference.balls import Arithmetic, Ball
+
+# The radius formulas use library functions too: a relative slack far above their errors.
+SLACK = 1 + 2.0**-30
+
+_OVERFLOWING = {"exp", "exp2", "expm1", "sinh", "cosh", "lgamma"}
+
+FUNCTIONS: dict[str, Callable[..., Ball]] = {}
+
+
+def _unary(
+    name: str,
+    function: Callable[[np.ndarray], np.ndarray],
+    spread: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+    exact: Callable[[np.ndarray], np.ndarray] = lambda x: x == 0,
+) -> None:
+    """Register `function`; `spread(x, r, y)` bounds |f(x ± r) - y|; `exact(x)` says where f of an exact x is exact."""
+
+    def rule(a: Arithmetic, x: Ball, **_: object) -> Ball:
+        mid = np.asarray(function(x.mid))
+        moved: np.ndarray | float = 0.0
+        if x.rad is not None:
+            moved = np.where(x.rad > 0, spread(x.mid, x.rad, mid) * SLACK, 0.0)
+        known = exact(x.mid) & x.is_exact
+        count = np.where(known, 0.0, 2 * a.function_ulps(name))
+        return _with_poles(name, x, a.rounded(mid, moved, count, floor=~known & np.isfinite(x.mid)))
+
+    FUNCTIONS[name] = rule
+
+
+def _with_poles(name: str, x: Ball, result: Ball) -> Ball:
+    """An exact argument at a pole or outside the domain has an exact infinity or NaN; an overflow stays unknown."""
+    overflow = np.isinf(result.mid) & np.isfinite(x.mid) & (name in _OVERFLOWING)
+    return Ball(result.mid, np.where(x.is_exact & ~np.isfinite(result.mid) & ~overflow, 0.0, result.radius))
+
+
+def _never(x: np.ndarray) -> np.ndarray:
+    return np.zeros(np.shape(x), bool)
+
+
+def _at(value: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: x == value
+
+
+def _inner(x: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """Smallest |t| on the ball."""
+    return np.maximum(np.abs(x) - r, 0.0)
+
+
+def _outer(x: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """Largest |t| on the ball."""
+    return np.abs(x) + r
+
+
+def _where(condition: np.ndarray, value: np.ndarray) -> np.ndarray:
+    return np.where(condition, value, np.inf)
+
+
+def _tan_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    # tan(x+r) - tan x = s (1+t^2) / (1 - t s) with s = tan r; far from the pole s t is small.
+    slope = 1 + y * y
+    return _where(r * slope < 1e-3, 2 * r * slope)
+
+
+def _lgamma_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    # digamma increases on x > 0: its extremes on the ball are at the ends.
+    slope = np.maximum(np.abs(sp.digamma(x - r)), np.abs(sp.digamma(x + r)))
+    return _where(x - r > 0, r * slope)
+
+
+def _sqrt_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    low = x - r
+    return _where(low >= 0, r / (y + np.sqrt(np.maximum(low, 0.0))))
+
+
+_unary("exp", np.exp, lambda x, r, y: y * np.expm1(r))
+_unary("exp2", np.exp2, lambda x, r, y: y * np.expm1(r * np.log(2)))
+_unary("expm1", np.expm1, lambda x, r, y: np.exp(x) * np.expm1(r))
+_unary("log", np.log, lambda x, r, y: _where(x > r, -np.log1p(-r / x)), exact=_at(1.0))
+_unary("log1p", np.log1p, lambda x, r, y: _where(1 + x > r * SLACK, -np.log1p(-r / (1 + x))))
+_unary("sin", np.sin, lambda x, r, y: np.minimum(r, 2.0))
+_unary("cos", np.cos, lambda x, r, y: np.minimum(r, 2.0))
+_unary("tan", np.tan, _tan_spread)
+_unary("sinh", np.sinh, lambda x, r, y: r * np.cosh(_outer(x, r)))
+_unary("cosh", np.cosh, lambda x, r, y: r * np.sinh(_outer(x, r)))
+_unary("tanh", np.tanh, lambda x, r, y: r * np.minimum(1.0, 4 * np.exp(-2 * _inner(x, r))))
+_unary("asin", np.arcsin, lambda x, r, y: _where(_outer(x, r) < 1, r / np.sqrt(1 - _outer(x, r) ** 2)))
+_unary("acos", np.arccos, lambda x, r, y: _where(_outer(x, r) < 1, r / np.sqrt(1 - _outer(x, r) ** 2)), _at(1.0))
+_unary("atan", np.arctan, lambda x, r, y: r / (1 + _inner(x, r) ** 2))
+_unary("asinh", np.arcsinh, lambda x, r, y: r / np.sqrt(1 + _inner(x, r) ** 2))
+_unary("acosh", np.arccosh, lambda x, r, y: _where(x - r > 1, r / np.sqrt((x - r) ** 2 - 1)), _at(1.0))
+_unary("atanh", np.arctanh, lambda x, r, y: _where(_outer(x, r) < 1, r / (1 - _outer(x, r) ** 2)))
+_unary("logistic", sp.expit, lambda x, r, y: r * np.minimum(0.25, np.exp(-_inner(x, r))), _at(0.0))
+_unary("erf", sp.erf, lambda x, r, y: r * 1.1284 * np.exp(-(_inner(x, r) ** 2)))
+_unary("erfc", sp.erfc, lambda x, r, y: r * 1.1284 * np.exp(-(_inner(x, r) ** 2)), _at(0.0))
+_unary("lgamma", sp.gammaln, _lgamma_spread, exact=lambda x: (x == 1) | (x == 2))
+_unary("digamma", sp.digamma, lambda x, r, y: _where(x > r, r * sp.polygamma(1, np.maximum(x - r, 5e-324))), _never)
+_unary(
+    "erf_inv",
+    sp.erfinv,
+    lambda x, r, y: _where(_outer(x, r) < 1, r * 0.8863 * np.exp(sp.erfinv(_outer(x, r)) ** 2)),
+)
+
+
+def _register(name: str) -> Callable[[Callable[..., Ball]], Callable[..., Ball]]:
+    def register(rule: Callable[..., Ball]) -> Callable[..., Ball]:
+        FUNCTIONS[name] = rule
+        return rule
+
+    return register
+
+
+@_register("sqrt")
+def _sqrt(a: Arithmetic, x: Ball, **_: object) -> Ball:
+    mid = np.sqrt(x.mid)
+    moved = 0.0 if x.rad is None else np.where(x.rad > 0, _sqrt_spread(x.mid, x.rad, mid) * SLACK, 0.0)
+    return _with_poles("sqrt", x, a.rounded(mid, moved, np.where((mid == 0) & x.is_exact, 0.0, 1.0), floor=False))
+
+
+@_register("rsqrt")
+def _rsqrt(a: Arithmetic, x: Ball, **_: object) -> Ball:
+    mid = 1 / np.sqrt(x.mid)
+    low = x.mid - x.radius
+    moved = np.where(x.radius > 0, _where(low > 0, x.radius * SLACK / (2 * low * np.sqrt(np.maximum(low, 0)))), 0.0)
+    return _with_poles("rsqrt", x, a.rounded(mid, moved, 3.0, floor=False))
+
+
+@_register("cbrt")
+def _cbrt(a: Arithmetic, x: Ball, **_: object) -> Ball:
+    # |a^(1/3) - b^(1/3)| <= 4^(1/3) |a - b|^(1/3) everywhere, and r / (3 low^(2/3)) away from zero.
+    low = _inner(x.mid, x.radius)
+    near, far = np.cbrt(4 * x.radius), x.radius / (3 * np.cbrt(low) ** 2)
+    moved = np.where(x.radius > 0, np.fmin(near, far) * SLACK, 0.0)
+    return a.rounded(np.cbrt(x.mid), moved, np.where(x.mid == 0, 0.0, 2 * a.function_ulps("cbrt")), floor=False)
+
+
+@_register("square")
+def _square(a: Arithmetic, x: Ball, **_: object) -> Ball:
+    r = x.radius
+    zero = (x.mid == 0) & (r == 0)
+    return a.rounded(x.mid * x.mid, (2 * np.abs(x.mid) + r) * r, floor=~zero)
+
+
+@_register("integer_pow")
+def _integer_pow(a: Arithmetic, x: Ball, *, y: int) -> Ball:
+    """x^y for an integer y, as |y| - 1 products and, for negative y, a division."""
+    mid = x.mid**float(y)
+    high, low = _outer(x.mid, x.radius), np.abs(x.mid) - x.radius
+    if y >= 0:
+        moved = np.where(x.radius > 0, y * high ** max(y - 1, 0) * x.radius * SLACK, 0.0)
+    else:
+        moved = np.where(x.radius > 0, _where(low > 0, -y * low ** (y - 1.0) * x.radius * SLACK), 0.0)
+    zero = (x.mid == 0) & x.is_exact
+    result = a.rounded(mid, np.where(zero, 0.0, moved), _power_roundings(a, y), floor=~zero)
+    return Ball(result.mid, np.where(zero & np.isinf(mid), 0.0, result.radius)) if y < 0 else result
+
+
+def _power_roundings(a: Arithmetic, y: int) -> float:
+    """Roundings of |y| - 1 products and a division, or of the library's power where that is more."""
+    products = max(abs(y) - 1, 0) + (y < 0)
+    return products if a.u > 2.0**-53 else max(products, 2 * a.function_ulps("integer_pow"))
+
+
+@_register("pow")
+def _pow(a: Arithmetic, x: Ball, y: Ball, **_: object) -> Ball:
+    exponent = np.asarray(y.mid, np.float64)
+    mid = np.power(x.mid, exponent)
+    both_exact = x.is_exact & y.is_exact
+    # x^y = exp(y log x) for x > 0: the radius of y log x goes through expm1.
+    log_x = np.abs(np.log(np.abs(x.mid)))
+    log_spread = np.where(x.radius > 0, -np.log1p(-x.radius / np.abs(x.mid)), 0.0)
+    moved = np.abs(mid) * np.expm1(np.abs(exponent) * log_spread + log_x * y.radius + log_spread * y.radius) * SLACK
+    usable = (x.mid > x.radius) | ((np.abs(x.mid) > x.radius) & y.is_exact)
+    moved = np.where(both_exact, 0.0, _where(usable, moved))
+    trivial = both_exact & ((x.mid == 1) | (exponent == 0) | (exponent == 1) | (x.mid == 0))
+    result = a.rounded(mid, moved, np.where(trivial, 0.0, 2 * a.function_ulps("pow")), floor=~trivial)
+    known = both_exact & (np.isnan(mid) | (trivial & np.isinf(mid)))
+    return Ball(result.mid, np.where(known, 0.0, result.radius))
+
+
+@_register("atan2")
+def _atan2(a: Arithmetic, y: Ball, x: Ball, **_: object) -> Ball:
+    mid = np.arctan2(y.mid, x.mid)
+    # The gradient of the angle has length 1 / distance from the origin; the branch cut lies on x < 0, y = 0.
+    reach = np.hypot(y.radius, x.radius)
+    distance = np.hypot(y.mid, x.mid) - reach * SLACK
+    off_cut = (x.mid > x.radius) | (np.abs(y.mid) > y.radius) | (y.is_exact)
+    moved = np.where(y.is_exact & x.is_exact, 0.0, _where((distance > 0) & off_cut, reach / distance * SLACK))
+    known = (y.mid == 0) & y.is_exact & (x.mid > 0) & x.is_exact
+    return a.rounded(mid, moved, np.where(known, 0.0, 2 * a.function_ulps("atan2")), floor=~known)
