@@ -65,15 +65,15 @@ def trace(fn: Callable[..., Any], *examples: Any) -> Program:
     return builder.finish(inputs, outputs)
 
 
-def vjp(fn: Callable[..., Any], positions: Sequence[int]) -> Callable[..., tuple]:
-    """The gradient program of `fn`: `g(*args, *cotangents)` returns the cotangents of the arguments at `positions`.
+def vjp(fn: Callable[..., Any], positions: Sequence[int], arity: int) -> Callable[..., tuple]:
+    """The gradient program of `fn`, a function of `arity` arrays: `g(*args, *cotangents)`.
 
-    There is one cotangent for each (flattened) output of `fn`, of the same shape.
+    It takes one cotangent for each (flattened) output of `fn`, of the same shape, and returns the cotangents of the
+    arguments at `positions`.
     """
 
     def gradient(*operands: Any) -> tuple:
-        count = len(operands) - _output_count(fn, operands)
-        args, cotangents = list(operands[:count]), operands[count:]
+        args, cotangents = list(operands[:arity]), operands[arity:]
 
         def of_selected(*selected: Any) -> list:
             for position, value in zip(positions, selected, strict=True):
@@ -84,18 +84,6 @@ def vjp(fn: Callable[..., Any], positions: Sequence[int]) -> Callable[..., tuple
         return pull_back(list(cotangents))
 
     return gradient
-
-
-def _output_count(fn: Callable[..., Any], operands: Sequence[Any]) -> int:
-    """How many of the trailing operands are cotangents: the count k for which `fn` of the others has k outputs."""
-    for count in range(1, len(operands)):
-        try:
-            shapes = jax.tree_util.tree_leaves(jax.eval_shape(fn, *operands[:-count]))
-        except TypeError:
-            continue
-        if len(shapes) == count:
-            return count
-    raise ValueError("vjp: pass the arguments of the function followed by one cotangent for each of its outputs")
 
 
 def _abstract(x: Any) -> Any:
