@@ -1,8 +1,8 @@
 """Operations: one definition in JAX, its arguments, its configurations, and the registry that finds them.
 
 A module of `oracle.reference.operations` defines operations with the decorator `operation`; a module of
-`oracle.reference.textbook` gives each its independent mpmath definition with `textbook`. Both folders are walked
-on first use: there is no second list to keep.
+`oracle.reference.textbook` gives each its independent mpmath definition with `textbook`. Both folders are
+walked on first use: there is no second list to keep.
 """
 
 import functools
@@ -21,12 +21,15 @@ SYMMETRIC_UNIT: Interval = (-1.0, 1.0)
 Limits = tuple[tuple[float, float], ...]
 
 
-def limits(at_minus_inf: float, at_inf: float, at_minus_zero: float, at_zero: float) -> Limits:
+def limits(
+    at_minus_inf: float, at_inf: float, at_minus_zero: float | None = None, at_zero: float | None = None
+) -> Limits:
     """What a function of one variable gives at the two infinities and the two zeros, as (input, limit) pairs.
 
-    Pairs and not a mapping, because -0.0 and 0.0 are one key.
+    Pairs and not a mapping, because -0.0 and 0.0 are one key. A zero where conventions differ is left out.
     """
-    return ((-INF, at_minus_inf), (INF, at_inf), (-0.0, at_minus_zero), (0.0, at_zero))
+    pairs = ((-INF, at_minus_inf), (INF, at_inf), (-0.0, at_minus_zero), (0.0, at_zero))
+    return tuple((x, limit) for x, limit in pairs if limit is not None)
 
 
 def odd_limits(at_inf: float) -> Limits:
@@ -39,9 +42,9 @@ class Arg:
     """One array argument of an operation.
 
     `kind` is "real" (a number of the format under test), "index" (integers in [0, high)), "probability"
-    (non-negative, last axis sums to about one) or "mask" (booleans). `domain` is where the mathematics is defined;
-    `scale` the standard deviation of a typical draw (a domain of positive numbers is
-    drawn as scale * exp(normal)).
+    (non-negative, last axis sums to about one) or "mask" (booleans). `domain` is where the mathematics is
+    defined; `scale` the standard deviation of a typical draw (a domain of positive numbers is drawn as scale
+    * exp(normal)).
     """
 
     name: str
@@ -54,7 +57,7 @@ class Arg:
 
 @dataclass(frozen=True)
 class Config:
-    """Shapes and attributes under which an operation is audited. Attributes are exactly the Python values given."""
+    """Shapes and attributes of one audit of an operation. Attributes are exactly the Python values given."""
 
     name: str
     shapes: Mapping[str, tuple[int, ...]]
@@ -67,10 +70,11 @@ class Config:
 class Operation:
     """A mathematical operation: the one JAX definition that all rungs evaluate.
 
-    `outputs` names the results. `elementwise` operations take any common shape and are swept over whole formats when
-    they have one argument. `at_scale` marks sums, products and recurrences, whose errors are also counted in ulps of
-    the terms' magnitude. `special` holds (input, limit) pairs for the infinities and signed zeros of a one-argument
-    operation. `forms` are further honest textbook formulas: a rounding error within the budget of any of them is rounding.
+    `outputs` names the results. `elementwise` operations take any common shape and are swept over whole
+    formats when they have one argument. `at_scale` marks sums, products and recurrences, whose errors are
+    also counted in ulps of the terms' magnitude. `special` holds (input, limit) pairs for the infinities and
+    signed zeros of a one-argument operation. `forms` are further honest textbook formulas: a rounding error
+    within the budget of any of them is rounding.
     """
 
     name: str
@@ -96,25 +100,31 @@ class Operation:
         """Positions of the arguments that have a gradient."""
         if not self.differentiable:
             return ()
-        return tuple(i for i, a in enumerate(self.args) if a.kind in ("real", "probability") and a.differentiable)
+        return tuple(
+            i for i, a in enumerate(self.args) if a.kind in ("real", "probability") and a.differentiable
+        )
 
     def config(self, name: str) -> Config:
         """The configuration called `name`."""
         for config in self.configs:
             if config.name == name:
                 return config
-        raise ValueError(f"{self.name} has no configuration {name!r}; expected one of {[c.name for c in self.configs]}")
+        raise ValueError(
+            f"{self.name} has no configuration {name!r}; expected one of {[c.name for c in self.configs]}"
+        )
 
 
 _OPERATIONS: dict[str, Operation] = {}
 _TEXTBOOK: dict[str, Callable[..., Any]] = {}
 
 
-def operation(name: str, args: Iterable[Arg | str], *, configs: Iterable[Config] = (), **details: Any) -> Callable:
+def operation(
+    name: str, args: Iterable[Arg | str], *, configs: Iterable[Config] = (), **details: Any
+) -> Callable:
     """Register the decorated JAX function as the operation `name`.
 
-    An elementwise operation needs no configurations: it gets one of 4099 elements, a length that is no multiple of a
-    vector width, so that a kernel's vector path and scalar tail both run.
+    An elementwise operation needs no configurations: it gets one of 4099 elements, a length that is no
+    multiple of a vector width, so that a kernel's vector path and scalar tail both run.
     """
     arguments = tuple(a if isinstance(a, Arg) else Arg(a) for a in args)
     configs = tuple(configs)
@@ -133,8 +143,9 @@ def operation(name: str, args: Iterable[Arg | str], *, configs: Iterable[Config]
 def textbook(name: str) -> Callable:
     """Register the decorated function as the independent mpmath definition of the operation `name`.
 
-    It takes the arrays as NumPy object arrays of `mpmath.mpf` (integers and booleans as themselves) and the attributes
-    as keywords, and returns an object array or a tuple of them. Elementwise operations take and return scalars.
+    It takes the arrays as NumPy object arrays of `mpmath.mpf` (integers and booleans as themselves) and the
+    attributes as keywords, and returns an object array or a tuple of them. Elementwise operations take and
+    return scalars.
     """
 
     def register(define: Callable) -> Callable:
@@ -165,7 +176,9 @@ def get_operation(name: str) -> Operation:
     known = operations()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3) or sorted(known)[:5]
-        raise ValueError(f"unknown operation {name!r}; did you mean {', '.join(close)}? `oracle ops` lists all")
+        raise ValueError(
+            f"unknown operation {name!r}; did you mean {', '.join(close)}? `oracle ops` lists all"
+        )
     return known[name]
 
 
