@@ -143,7 +143,7 @@ def _classes(
 
 
 def _interval(y: np.ndarray, truth: Truth, fmt: Format) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bounds of (y - t) / ulp(t), infinity taken for the first number beyond the range; and log2 of the ulp."""
+    """Bounds of (y - t) / ulp(t), infinity taken for the first number beyond the range; and log2 ulp(t)."""
     small, large = truth.ulp_exponents(fmt)
     mantissa, power = np.frexp(np.where(np.isfinite(y), y, 0.0))
     beyond = fmt.max_finite * 0.5 + 2.0 ** (fmt.e_max - fmt.precision)
