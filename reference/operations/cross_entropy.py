@@ -63,7 +63,7 @@ def cross_entropy_indices(
 )
 def cross_entropy_weighted(logits: "jax.Array", target: "jax.Array", weight: "jax.Array") -> "jax.Array":
     """Cross-entropy at integer labels weighted by `weight` (class,); the mean divides by the weights' sum."""
-    chosen = weight.at[target].get(mode="promise_in_bounds")
+    chosen = jnp.take(weight, target, mode="clip")
     return -jnp.sum(chosen * _picked(log_probabilities(logits, -1), target)) / jnp.sum(chosen)
 
 
@@ -92,7 +92,7 @@ def cross_entropy_logits(logits: "jax.Array", target: "jax.Array") -> "jax.Array
 def cross_entropy_probabilities(
     probability: "jax.Array", target: "jax.Array", *, normalize: bool
 ) -> "jax.Array":
-    """Categorical cross-entropy of probabilities, unclipped; `normalize` first divides each row by its sum."""
+    """Categorical cross-entropy of probabilities, unclipped; `normalize` first divides rows by their sums."""
     if normalize:
         probability = probability / jnp.sum(probability, -1, keepdims=True)
     return -jnp.sum(target * jnp.log(probability)) / probability.shape[0]
