@@ -66,7 +66,7 @@ def curve(
 
 @dataclass(frozen=True)
 class Evidence:
-    """The elements worth showing. `inputs`: operands by name, of the answer's shape; empty if there are none."""
+    """The elements worth showing. `inputs`: operands by name, of the answer's shape; may be empty."""
 
     errors: Errors
     truth: Truth
