@@ -7,13 +7,14 @@ Source: F. Johansson, Arb: efficient arbitrary-precision midpoint-radius interva
 (2017).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import flint
 import numpy as np
 
-from oracle.reference.balls import Ball, Undecidable
+from oracle.reference.balls import Ball, MissingRule
 from oracle.reference.constants import constant_ball
 from oracle.reference.demand import Masks
 from oracle.reference.program import Program, Step
@@ -48,7 +49,10 @@ class _Run:
         self.values: Values = [None] * len(program.variables)
 
     def run(self, inputs: Sequence[np.ndarray]) -> Values:
-        for variable, value in [*zip(self.program.inputs, inputs, strict=True), *self.program.constants.items()]:
+        for variable, value in [
+            *zip(self.program.inputs, inputs, strict=True),
+            *self.program.constants.items(),
+        ]:
             self._load(variable, np.asarray(value))
         for step in self.program.steps:
             if any(self.masks[o] is not None for o in step.outputs):
@@ -81,7 +85,7 @@ class _Run:
         else:
             rule = BLOCKWISE.get(step.primitive)
             if rule is None:
-                raise Undecidable(f"Arb has no rule for the primitive `{step.primitive}`")
+                raise MissingRule(f"Arb has no rule for the primitive `{step.primitive}`")
             results = rule(self, step)
             results = results if isinstance(results, list) else [results]
             for index, result in zip(step.outputs, results, strict=True):
@@ -170,8 +174,12 @@ def _logical(table: Callable[[bool, bool], bool], dominant: bool) -> Callable[[A
     return combine
 
 
-def _erf_inv(x: arb) -> arb:
-    return x.erfinv()
+def _polygamma(order: arb, x: arb) -> arb:
+    # psi^(n)(x) = (-1)^(n+1) n! zeta(n+1, x) (DLMF 25.11.12).
+    n = int(order.unique_fmpz())
+    if n == 1 and x < 0:  # reflection, DLMF 5.15.6
+        return (arb.pi() / x.sin_pi()) ** 2 - arb(2).zeta(1 - x)
+    return (-1) ** (n + 1) * math.factorial(n) * arb(n + 1).zeta(x)
 
 
 def _convert(x: Any) -> Any:
@@ -185,9 +193,10 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "exp": arb.exp, "exp2": lambda x: arb(2) ** x, "expm1": arb.expm1, "log": arb.log, "log1p": arb.log1p,
     "sin": arb.sin, "cos": arb.cos, "tan": arb.tan, "sinh": arb.sinh, "cosh": arb.cosh, "tanh": arb.tanh,
     "asin": arb.asin, "acos": arb.acos, "atan": arb.atan, "asinh": arb.asinh, "acosh": arb.acosh, "atanh": arb.atanh,
-    "atan2": lambda y, x: arb.atan2(y, x), "sqrt": arb.sqrt, "rsqrt": arb.rsqrt, "square": lambda x: x * x,
+    "atan2": arb.atan2, "sqrt": arb.sqrt, "rsqrt": arb.rsqrt, "square": lambda x: x * x,
     "cbrt": lambda x: x.root(3) if x >= 0 else -((-x).root(3)),
-    "pow": _power, "logistic": lambda x: 1 / (1 + (-x).exp()), "erf": arb.erf, "erfc": arb.erfc, "erf_inv": _erf_inv,
+    "pow": _power, "logistic": lambda x: 1 / (1 + (-x).exp()), "erf": arb.erf, "erfc": arb.erfc, "erf_inv": arb.erfinv,
+    "polygamma": _polygamma,
     "lgamma": lambda x: x.lgamma() if x > 0 else abs(x.gamma()).log(), "digamma": arb.digamma,
     "floor": arb.floor, "ceil": arb.ceil,
     "select_n": _select, "stop_gradient": lambda x: x, "copy": lambda x: x, "copy_p": lambda x: x,
@@ -222,9 +231,10 @@ def _reduce(combine: Callable[[list], Any]) -> Callable[[_Run, Step], np.ndarray
         kept = [i for i in range(x.ndim) if i not in axes]
         rows = x.transpose([*kept, *axes]).reshape(*mask.shape, -1)
         result = np.full(mask.shape, None, object)
-        for place in zip(*np.nonzero(mask), strict=True):
-            result[place] = combine(rows[place].tolist())
-        return result if mask.ndim else _scalar(combine(rows.reshape(-1).tolist()))
+        for place in np.ndindex(mask.shape):
+            if mask[place]:
+                result[place] = combine(rows[place].tolist())
+        return result
 
     return rule
 
@@ -330,5 +340,5 @@ def _sort(run: _Run, step: Step) -> list[np.ndarray]:
     axis = step.params["dimension"]
     order = np.argsort(key.mid, axis, kind="stable")
     if key.rad is not None and np.any(key.rad):
-        raise Undecidable("sorting by values that R0 cannot order")
+        raise MissingRule("sorting by values that R0 cannot order")
     return [np.take_along_axis(run.operand(v), order, axis) for v in step.inputs]

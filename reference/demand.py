@@ -15,7 +15,16 @@ from oracle.reference.structure import MOVES, scatter_targets
 
 Masks = list[np.ndarray | None]
 
-_REDUCTIONS = {"reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "argmax", "argmin", "reduce_or", "reduce_and"}
+_REDUCTIONS = {
+    "reduce_sum",
+    "reduce_prod",
+    "reduce_max",
+    "reduce_min",
+    "argmax",
+    "argmin",
+    "reduce_or",
+    "reduce_and",
+}
 _SCANS = {"cumsum", "cummax", "cumprod"}
 
 

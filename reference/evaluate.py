@@ -138,7 +138,9 @@ def _merged(truth: Truth, balls: np.ndarray | None, mask: np.ndarray, precision:
     """`truth` with the masked elements taken from Arb, after checking that both hold a common value."""
     assert balls is not None
     places = np.flatnonzero(mask)
-    parts = {name: np.array(getattr(truth, name)).reshape(-1) for name in ("hi", "lo", "rad", "exponent", "special", "rung")}
+    parts = {
+        name: np.array(getattr(truth, name)).reshape(-1) for name in ("hi", "lo", "rad", "exponent", "special", "rung")
+    }
     flat = balls.reshape(-1)
     with flint.ctx.workprec(precision + 64):
         for i in places:
@@ -190,7 +192,10 @@ def _exponent(ball: flint.arb) -> int:
 
 
 def _decide_specials(
-    truth: Truth, ball: Ball | None, open_: np.ndarray, context: tuple[list[Ball | None], list[np.ndarray | None]]
+    truth: Truth,
+    ball: Ball | None,
+    open_: np.ndarray,
+    context: tuple[list[Ball | None], list[np.ndarray | None]],
 ) -> Truth:
     """R4: where Arb finds no real number and an operand is exactly infinite or NaN, IEEE 754 evaluation decides."""
     assert ball is not None

@@ -95,18 +95,28 @@ _unary("cos", np.cos, lambda x, r, y: np.minimum(r, 2.0))
 _unary("tan", np.tan, _tan_spread)
 _unary("sinh", np.sinh, lambda x, r, y: r * np.cosh(_outer(x, r)))
 _unary("cosh", np.cosh, lambda x, r, y: r * np.sinh(_outer(x, r)))
-_unary("tanh", np.tanh, lambda x, r, y: r * np.minimum(1.0, 4 * np.exp(-2 * _inner(x, r))))
+_unary("tanh", np.tanh, lambda x, r, y: np.minimum(r * np.minimum(1.0, 4 * np.exp(-2 * _inner(x, r))), 2.0))
 _unary("asin", np.arcsin, lambda x, r, y: _where(_outer(x, r) < 1, r / np.sqrt(1 - _outer(x, r) ** 2)))
 _unary("acos", np.arccos, lambda x, r, y: _where(_outer(x, r) < 1, r / np.sqrt(1 - _outer(x, r) ** 2)), _at(1.0))
-_unary("atan", np.arctan, lambda x, r, y: r / (1 + _inner(x, r) ** 2))
+_unary("atan", np.arctan, lambda x, r, y: np.minimum(r / (1 + _inner(x, r) ** 2), 3.15))
 _unary("asinh", np.arcsinh, lambda x, r, y: r / np.sqrt(1 + _inner(x, r) ** 2))
 _unary("acosh", np.arccosh, lambda x, r, y: _where(x - r > 1, r / np.sqrt((x - r) ** 2 - 1)), _at(1.0))
 _unary("atanh", np.arctanh, lambda x, r, y: _where(_outer(x, r) < 1, r / (1 - _outer(x, r) ** 2)))
-_unary("logistic", sp.expit, lambda x, r, y: r * np.minimum(0.25, np.exp(-_inner(x, r))), _at(0.0))
-_unary("erf", sp.erf, lambda x, r, y: r * 1.1284 * np.exp(-(_inner(x, r) ** 2)))
-_unary("erfc", sp.erfc, lambda x, r, y: r * 1.1284 * np.exp(-(_inner(x, r) ** 2)), _at(0.0))
+_unary(
+    "logistic",
+    sp.expit,
+    lambda x, r, y: np.minimum(r * np.minimum(0.25, np.exp(-_inner(x, r))), 1.0),
+    _at(0.0),
+)
+_unary("erf", sp.erf, lambda x, r, y: np.minimum(r * 1.1284 * np.exp(-(_inner(x, r) ** 2)), 2.0))
+_unary("erfc", sp.erfc, lambda x, r, y: np.minimum(r * 1.1284 * np.exp(-(_inner(x, r) ** 2)), 2.0), _at(0.0))
 _unary("lgamma", sp.gammaln, _lgamma_spread, exact=lambda x: (x == 1) | (x == 2))
-_unary("digamma", sp.digamma, lambda x, r, y: _where(x > r, r * sp.polygamma(1, np.maximum(x - r, 5e-324))), _never)
+_unary(
+    "digamma",
+    sp.digamma,
+    lambda x, r, y: _where(x > r, r * sp.polygamma(1, np.maximum(x - r, 5e-324))),
+    _never,
+)
 _unary(
     "erf_inv",
     sp.erfinv,
@@ -156,7 +166,7 @@ def _square(a: Arithmetic, x: Ball, **_: object) -> Ball:
 @_register("integer_pow")
 def _integer_pow(a: Arithmetic, x: Ball, *, y: int) -> Ball:
     """x^y for an integer y, as |y| - 1 products and, for negative y, a division."""
-    mid = x.mid**float(y)
+    mid = x.mid ** float(y)
     high, low = _outer(x.mid, x.radius), np.abs(x.mid) - x.radius
     if y >= 0:
         moved = np.where(x.radius > 0, y * high ** max(y - 1, 0) * x.radius * SLACK, 0.0)
@@ -188,6 +198,16 @@ def _pow(a: Arithmetic, x: Ball, y: Ball, **_: object) -> Ball:
     result = a.rounded(mid, moved, np.where(trivial, 0.0, 2 * a.function_ulps("pow")), floor=~trivial)
     known = both_exact & (np.isnan(mid) | (trivial & np.isinf(mid)))
     return Ball(result.mid, np.where(known, 0.0, result.radius))
+
+
+@_register("polygamma")
+def _polygamma(a: Arithmetic, order: Ball, x: Ball, **_: object) -> Ball:
+    # SciPy has it for positive arguments; elsewhere Arb decides.
+    positive = x.mid > x.radius
+    mid = np.where(positive, sp.polygamma(order.mid.astype(int), np.where(positive, x.mid, 1.0)), np.inf)
+    steepest = np.abs(sp.polygamma(order.mid.astype(int) + 1, np.where(positive, x.mid - x.radius, 1.0)))
+    moved = np.where(positive, x.radius * steepest * SLACK, np.inf)
+    return a.rounded(mid, moved, 2 * a.function_ulps("polygamma"))
 
 
 @_register("atan2")

@@ -146,7 +146,9 @@ class _Builder:
 
             return [unfold_convolution(self, params, inputs, equation.outvars[0].aval)]
         if name in ("while", "cond"):
-            raise ValueError(f"the definition uses `{name}`, which depends on data; write it with `jnp.where` or a scan")
+            raise ValueError(
+                f"the definition uses `{name}`, which depends on data; write it with `jnp.where` or a scan"
+            )
         outputs = [self.new(v.aval) for v in equation.outvars]
         self.steps.append(Step(name, tuple(inputs), tuple(outputs), dict(params)))
         return outputs
@@ -154,7 +156,11 @@ class _Builder:
     def scan(self, params: dict[str, Any], inputs: list[int]) -> list[int]:
         """Unroll a scan: element steps for its sequences, the body repeated, one stack step for each result."""
         body, n_consts, n_carry = params["jaxpr"], params["num_consts"], params["num_carry"]
-        consts, carry, sequences = inputs[:n_consts], inputs[n_consts : n_consts + n_carry], inputs[n_consts + n_carry :]
+        consts, carry, sequences = (
+            inputs[:n_consts],
+            inputs[n_consts : n_consts + n_carry],
+            inputs[n_consts + n_carry :],
+        )
         order = range(params["length"])
         results: dict[int, list[int]] = {}
         for i in reversed(order) if params["reverse"] else order:
@@ -181,5 +187,3 @@ class _Builder:
                 steps.append(step)
         constants = {i: c for i, c in self.constants.items() if i in needed}
         return Program(tuple(inputs), tuple(outputs), tuple(reversed(steps)), tuple(self.variables), constants)
-
-

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.reference.balls import GROW, Arithmetic, Ball, Undecidable
+from oracle.reference.balls import GROW, Arithmetic, Ball, MissingRule
 from oracle.reference.constants import nearest_float64
 from oracle.reference.functions import FUNCTIONS
 from oracle.reference.program import Step
@@ -37,7 +37,7 @@ def apply(arithmetic: Arithmetic, step: Step, operands: Sequence[Ball]) -> Seque
     if step.primitive in FUNCTIONS and np.asarray(operands[0].mid).dtype.kind == "f":
         return [FUNCTIONS[step.primitive](arithmetic, *operands, **_static(step))]
     if step.primitive not in RULES:
-        raise Undecidable(f"no rule for the primitive `{step.primitive}`; write the definition without it")
+        raise MissingRule(f"no rule for the primitive `{step.primitive}`; write the definition without it")
     result = RULES[step.primitive](arithmetic, *operands, **step.params)
     return [result] if isinstance(result, Ball) else result
 
@@ -204,9 +204,13 @@ RULES.update(
     {
         name: _comparison(function, _separated)
         for name, function in {
-            "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
-            "eq": np.equal, "ne": np.not_equal,
-        }.items()  # fmt: skip
+            "lt": np.less,
+            "le": np.less_equal,
+            "gt": np.greater,
+            "ge": np.greater_equal,
+            "eq": np.equal,
+            "ne": np.not_equal,
+        }.items()
     }
 )
 

@@ -67,7 +67,12 @@ def _broadcast_in_dim(
 
 @_moves("slice")
 def _slice(
-    x: np.ndarray, *, start_indices: Sequence[int], limit_indices: Sequence[int], strides: Any = None, **_: Any
+    x: np.ndarray,
+    *,
+    start_indices: Sequence[int],
+    limit_indices: Sequence[int],
+    strides: Any = None,
+    **_: Any,
 ) -> np.ndarray:
     strides = strides or [1] * x.ndim
     return x[tuple(map(slice, start_indices, limit_indices, strides))]
@@ -84,8 +89,13 @@ def _concatenate(*xs: np.ndarray, dimension: int, **_: Any) -> np.ndarray:
 
 
 @_moves("stack", _all)
-def _stack(*xs: np.ndarray) -> np.ndarray:
-    return np.stack(xs)
+def _stack(*xs: np.ndarray, axis: int = 0) -> np.ndarray:
+    return np.stack(xs, axis)
+
+
+@_moves("unstack")
+def _unstack(x: np.ndarray, *, axis: int = 0, **_: Any) -> list[np.ndarray]:
+    return list(np.moveaxis(x, axis, 0))
 
 
 @_moves("element")
@@ -111,11 +121,6 @@ def _pad(x: np.ndarray, fill: np.ndarray, *, padding_config: Sequence[tuple[int,
     crop = tuple(slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi, _) in zip(shape, padding_config, strict=True))
     widths = [(max(lo, 0), max(hi, 0)) for lo, hi, _ in padding_config]
     return np.pad(dilated[crop], widths, constant_values=fill[()])
-
-
-@_moves("select_and_gather_add")
-def _unsupported(*_: np.ndarray, **__: Any) -> np.ndarray:
-    raise ValueError("write pooling with slices and `jnp.maximum`; `reduce_window` has no rule")
 
 
 def _by_index(primitive: str) -> Rule:
@@ -150,7 +155,9 @@ def _dynamic_update_slice(x: np.ndarray, update: np.ndarray, *starts: np.ndarray
     return result
 
 
-def scatter_targets(shape: Sequence[int], indices: np.ndarray, updates_shape: Sequence[int], params: dict) -> np.ndarray:
+def scatter_targets(
+    shape: Sequence[int], indices: np.ndarray, updates_shape: Sequence[int], params: dict
+) -> np.ndarray:
     """For each element of a scatter's updates, the flat index of the operand it goes to, or -1 if it is dropped.
 
     The transpose of a gather: the same dimension numbers read the operand's own flat indices.

@@ -22,7 +22,12 @@ def operands(operation: Operation, inputs: Mapping[str, np.ndarray], cotangents:
 
 
 def true_value(
-    operation: Operation, config: Config, arrays: Sequence[np.ndarray], fmt: Format, *, limit: int | None = None
+    operation: Operation,
+    config: Config,
+    arrays: Sequence[np.ndarray],
+    fmt: Format,
+    *,
+    limit: int | None = None,
 ) -> tuple[Truth, ...]:
     """The truth of every output at `arrays` (arguments in order; then cotangents, which make it the gradient)."""
     truths = evaluate(program_of(operation, config, arrays), arrays, fmt, limit=limit)
@@ -41,9 +46,7 @@ def budget_of(operation: Operation, config: Config, arrays: Sequence[np.ndarray]
     return budgets
 
 
-def program_of(
-    operation: Operation, config: Config, arrays: Sequence[np.ndarray], form: int | None = None
-) -> Program:
+def program_of(operation: Operation, config: Config, arrays: Sequence[np.ndarray], form: int | None = None) -> Program:
     """The traced program for arrays of these shapes: the definition or, given `form`, another honest formula."""
     signature = tuple((np.shape(a), np.asarray(a).dtype.kind in "iub") for a in arrays)
     return _program(operation.name, config.name, signature, form)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+
 from oracle.reference.formats import Format
 
 REAL, NAN, PLUS_INF, MINUS_INF, UNDEFINED = range(5)
@@ -40,9 +41,7 @@ class Truth:
     def exact(cls, values: Any) -> "Truth":
         """The truth that is exactly `values` (float64): radius zero; NaN and infinities become special."""
         values = np.asarray(values, np.float64)
-        special = np.select(
-            [np.isnan(values), values == np.inf, values == -np.inf], [NAN, PLUS_INF, MINUS_INF], REAL
-        )
+        special = np.select([np.isnan(values), values == np.inf, values == -np.inf], [NAN, PLUS_INF, MINUS_INF], REAL)
         zeros = np.zeros(values.shape)
         return cls(np.where(special == REAL, values, 0.0), zeros, zeros, zeros.astype(np.int32),
                    special.astype(np.uint8), zeros.astype(np.uint8))  # fmt: skip
@@ -92,7 +91,7 @@ class Truth:
 
         Beyond the format's range nothing more needs to be known than that the value is there.
         """
-        return (2 * self.ulp_radius(fmt) <= width) | self._surely_overflows(fmt)
+        return (self.ulp_radius(fmt) <= width / 2) | self._surely_overflows(fmt)
 
     def rounded(self, fmt: Format) -> np.ndarray:
         """The correctly rounded values (nearest, ties to even) as float64; NaN where undecided.

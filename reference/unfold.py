@@ -37,7 +37,8 @@ def _reshaped(builder: Any, x: int, shape: tuple[int, ...]) -> int:
 def _pad(builder: Any, x: int, padding: Any, dilation: Any) -> int:
     config = ((0, 0, 0), (0, 0, 0), *((lo, hi, d - 1) for (lo, hi), d in zip(padding, dilation, strict=True)))
     shape = tuple(
-        n + lo + hi + max(n - 1, 0) * inner for n, (lo, hi, inner) in zip(builder.variables[x].shape, config, strict=True)
+        n + lo + hi + max(n - 1, 0) * inner
+        for n, (lo, hi, inner) in zip(builder.variables[x].shape, config, strict=True)
     )
     zero = builder.constant(np.float64(0.0))
     return builder.emit("pad", [x, zero], Variable(shape, np.dtype(np.float64)), padding_config=config)
@@ -75,7 +76,9 @@ def _grouped_product(builder: Any, windows: int, w: int, params: dict[str, Any])
     rank = len(kernel)
     order = (0, 2, 3, *range(4 + rank, 4 + 2 * rank), 1, *range(4, 4 + rank))
     columns = _reshaped(
-        builder, _transposed(builder, split, order), (groups, per_group * math.prod(kernel), n_group * math.prod(out))
+        builder,
+        _transposed(builder, split, order),
+        (groups, per_group * math.prod(kernel), n_group * math.prod(out)),
     )
     rows = _reshaped(builder, w, (groups, o // groups, per_group * math.prod(kernel)))
     aval = Variable((groups, o // groups, n_group * math.prod(out)), np.dtype(np.float64))
