@@ -15,6 +15,7 @@ depend on nothing but the operation, the configuration, the format, the region a
 import hashlib
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,13 @@ def generate(operation: Operation, config: Config, fmt: Format, region: str, see
     listed = {"edge": _edge, "special": _special, "exhaustive": _exhaustive}
     if region in listed:
         return listed[region](operation, fmt)
-    drawn = {arg.name: _draw(arg, config, fmt, (region, rng)) for arg in operation.args}
+    how = _Draw(fmt, region, operation.elementwise, rng)
+    drawn = {arg.name: _draw(arg, config, how) for arg in operation.args}
     return {name: _transposed(x) for name, x in drawn.items()} if region == "layout" else drawn
 
 
 def cotangents(shapes: Mapping[str, tuple[int, ...]], fmt: Format, *key: Any) -> dict[str, np.ndarray]:
-    """Standard normal cotangents of outputs with the given `shapes`, numbers of `fmt`; `key` seeds the draws."""
+    """Standard normal cotangents, numbers of `fmt`, for outputs of these `shapes`; `key` seeds them."""
     rng = generator("cotangents", *key)
     return {name: _stored(rng.standard_normal(shape), fmt) for name, shape in shapes.items()}
 
@@ -74,73 +76,80 @@ def input_hash(inputs: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _draw(arg: Arg, config: Config, fmt: Format, how: tuple[str, np.random.Generator]) -> np.ndarray:
-    region, rng = how
+@dataclass(frozen=True)
+class _Draw:
+    fmt: Format
+    region: str
+    elementwise: bool
+    rng: np.random.Generator
+
+
+def _draw(arg: Arg, config: Config, how: _Draw) -> np.ndarray:
     shape = tuple(config.shapes[arg.name])
-    elementwise = config.name == "elementwise"
-    if region == "layout" and elementwise:
+    if how.region == "layout" and how.elementwise:
         shape = _LAYOUT_SHAPE
     if arg.kind == "index":
-        return rng.integers(0, config.highs.get(arg.name, arg.high), shape)
+        return how.rng.integers(0, config.highs.get(arg.name, arg.high), shape)
     if arg.kind == "mask":
-        visible = rng.random(shape) < _VISIBLE
+        visible = how.rng.random(shape) < _VISIBLE
         visible[..., :1] = True  # a row that sees nothing has no softmax
         return visible
     if arg.kind == "probability":
-        return _probabilities(shape, fmt, rng, spread=3.0 if region == "wide" else 1.0)
-    if region == "subnormal":
-        return _subnormal(arg, shape, fmt, rng)
-    if region == "typical" or (region == "layout" and not elementwise):
-        return _typical(arg, shape, fmt, rng)
-    return _wide(arg, shape, fmt, (elementwise, rng))
+        return _probabilities(shape, how)
+    if how.region == "subnormal":
+        return _subnormal(arg, shape, how)
+    if how.region == "wide" or (how.region == "layout" and how.elementwise):
+        return _wide(arg, shape, how)
+    return _typical(arg, shape, how)
 
 
-def _typical(arg: Arg, shape: tuple[int, ...], fmt: Format, rng: np.random.Generator) -> np.ndarray:
+def _typical(arg: Arg, shape: tuple[int, ...], how: _Draw) -> np.ndarray:
     low, high = arg.domain
     if np.isfinite(low) and np.isfinite(high):
-        values = rng.uniform(low, high, shape)
+        values = how.rng.uniform(low, high, shape)
     elif np.isfinite(low):
-        values = low + arg.scale * np.exp(rng.standard_normal(shape))
+        values = low + arg.scale * np.exp(how.rng.standard_normal(shape))
     else:
-        values = arg.scale * rng.standard_normal(shape)
-    return _inside(_stored(values, fmt), arg.domain, fmt)
+        values = arg.scale * how.rng.standard_normal(shape)
+    return _inside(_stored(values, how.fmt), arg.domain, how.fmt)
 
 
-def _wide(arg: Arg, shape: tuple[int, ...], fmt: Format, how: tuple[bool, np.random.Generator]) -> np.ndarray:
-    """Half over all exponents (a quarter of them for sums and products, which would overflow), a quarter where
-    functions of a real variable bend, a quarter at logarithmic distances from the finite ends of the domain."""
-    elementwise, rng = how
-    reach = fmt.e_max if elementwise else fmt.e_max // 4
+def _wide(arg: Arg, shape: tuple[int, ...], how: _Draw) -> np.ndarray:
+    """Half over all exponents, a quarter where functions bend, a quarter close to the ends of the domain.
+
+    Sums and products get only the middle quarter of the exponents: beyond, most of them overflow.
+    """
+    fmt, rng = how.fmt, how.rng
+    reach = fmt.e_max if how.elementwise else fmt.e_max // 4
     anywhere = _log_uniform(shape, (max(-reach, fmt.e_min), reach), rng)
     bend = _log_uniform(shape, (-8, np.log2(2 * np.log(fmt.max_finite))), rng)
+    values = np.where(rng.random(shape) < 2 / 3, anywhere, bend) * rng.choice([-1, 1], shape)
     ends = [end for end in arg.domain if np.isfinite(end) and end != 0]
-    near = _log_uniform(shape, (-fmt.precision, 0), rng)
-    near = rng.choice(ends, shape) + rng.choice([-1, 1], shape) * near if ends else bend
-    share = rng.random(shape)
-    values = np.select([share < 0.5, share < 0.75], [anywhere, bend], near)
-    signed = values * np.where(near == values, 1, rng.choice([-1, 1], shape))
-    signed = _stored(np.clip(signed, -fmt.max_finite, fmt.max_finite), fmt)
-    signed = np.where(_in_domain(signed, arg.domain), signed, -signed)
-    first, last = _ordinal_range(arg.domain, fmt)
-    anew = fmt.from_ordinals(rng.integers(first, last + 1, shape))
-    return np.where(_in_domain(signed, arg.domain), signed, anew)
+    if ends:
+        distance = _log_uniform(shape, (-fmt.precision, 0), rng) * rng.choice([-1, 1], shape)
+        close = rng.choice(ends, shape) * (1 + distance)
+        values = np.where(rng.random(shape) < 0.25, close, values)
+    values = _stored(np.clip(values, -fmt.max_finite, fmt.max_finite), fmt)
+    values = np.where(_in_domain(values, arg.domain), values, -values)
+    anew = fmt.from_ordinals(rng.integers(*_ordinal_range(arg.domain, fmt), shape, endpoint=True))
+    return np.where(_in_domain(values, arg.domain), values, anew)
 
 
 def _log_uniform(shape: tuple[int, ...], exponents: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
     return np.exp2(rng.uniform(*exponents, shape))
 
 
-def _subnormal(arg: Arg, shape: tuple[int, ...], fmt: Format, rng: np.random.Generator) -> np.ndarray:
-    """Subnormal numbers of every size; a quarter are typical, so that two operands also meet as mixed pairs."""
-    typical = _typical(arg, shape, fmt, rng)
+def _subnormal(arg: Arg, shape: tuple[int, ...], how: _Draw) -> np.ndarray:
+    """Subnormal numbers of every size; a quarter are typical: two operands also meet as mixed pairs."""
+    fmt, rng = how.fmt, how.rng
+    typical = _typical(arg, shape, how)
     limits = _subnormal_range(arg, fmt)
     if not limits:
         return typical
-    largest = int(fmt.ordinals(np.array(fmt.tiny))) - 1
-    sizes = np.where(rng.random(shape) < 0.5, rng.integers(1, largest + 1, shape),
-                     np.exp2(rng.uniform(0, np.log2(largest), shape)).astype(np.int64))  # fmt: skip
-    signs = np.where(rng.random(shape) < 0.5, -1 if limits[0] < 0 else 1, 1 if limits[1] > 0 else -1)
-    return np.where(rng.random(shape) < 0.25, typical, fmt.from_ordinals(signs * sizes))
+    uniform = rng.integers(*limits, shape, endpoint=True)
+    small = _log_uniform(shape, (0, np.log2(limits[1])), rng).astype(np.int64) * rng.choice([-1, 1], shape)
+    ordinals = np.where(rng.random(shape) < 0.5, uniform, np.clip(small, *limits))
+    return np.where(rng.random(shape) < 0.25, typical, fmt.from_ordinals(ordinals))
 
 
 def _subnormal_range(arg: Arg, fmt: Format) -> tuple[int, int] | None:
@@ -179,9 +188,10 @@ def _combinations(operation: Operation, columns: list[np.ndarray]) -> dict[str, 
     return {arg.name: table[:, i].copy() for i, arg in enumerate(operation.args)}
 
 
-def _probabilities(shape: tuple[int, ...], fmt: Format, rng: np.random.Generator, spread: float) -> np.ndarray:
-    weights = np.exp(spread * rng.standard_normal(shape))
-    return np.maximum(_stored(weights / weights.sum(-1, keepdims=True), fmt), fmt.quantum)
+def _probabilities(shape: tuple[int, ...], how: _Draw) -> np.ndarray:
+    spread = 3.0 if how.region == "wide" else 1.0
+    weights = np.exp(spread * how.rng.standard_normal(shape))
+    return np.maximum(_stored(weights / weights.sum(-1, keepdims=True), how.fmt), how.fmt.quantum)
 
 
 def _transposed(x: np.ndarray) -> np.ndarray:
