@@ -15,13 +15,13 @@ SAMPLE = 1024
 QUANTILES = tuple(i / 8 for i in range(9))
 
 
-def sample(tensor: Any) -> np.ndarray:
-    """At most `SAMPLE` elements of `tensor`, as float64-convertible numbers, copied."""
+def sample(tensor: Any, dense: bool) -> np.ndarray:
+    """At most `SAMPLE` elements of `tensor`, copied; `dense` if its elements fill a span of memory, in any order."""
     import torch  # noqa: PLC0415
 
     size = tensor.numel()
     tensor = tensor.detach()
-    flat = tensor.as_strided((size,), (1,)) if tensor.is_non_overlapping_and_dense() else tensor.reshape(-1)
+    flat = tensor.as_strided((size,), (1,)) if dense else tensor.reshape(-1)
     step = -(-size // SAMPLE)
     few = flat[::step] if step > 1 else flat
     if few.dtype not in (torch.float32, torch.float64):

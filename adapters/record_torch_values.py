@@ -160,7 +160,7 @@ class Versions:
 
     def _draft(self, storage: _Storage, tensor: Any, role: str, name: str, source: int | None) -> int:
         array = self._array(storage, tensor) if self.full else None
-        few = None if self.full or source is not None else sample(tensor)
+        few = None if self.full or source is not None else sample(tensor, _is_dense(_geometry(tensor), tensor.numel()))
         shape = tuple(tensor.shape)
         self.drafts.append(_Draft(shape, dtype_name(tensor.dtype), role, name, array, few, source))
         return len(self.drafts) - 1

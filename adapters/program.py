@@ -1,0 +1,128 @@
+"""The Python source that a request executes: a row of an adapter, wrapped for a mode and a direction.
+
+The same text is compiled here and printed by `oracle.adapters.reproduce`.
+"""
+
+import ast
+import functools
+import linecache
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from oracle.reference.operation import get_operation
+
+if TYPE_CHECKING:
+    from oracle.adapters.base import Engine, Request
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A row's lines: `setup` (the layer that a user builds once, from shapes alone) and `call`.
+
+    In a row's text a blank line parts the two; without one all of it is the call. The call is what a mode
+    compiles and what is differentiated.
+    """
+
+    setup: str
+    call: str
+
+    @classmethod
+    @functools.cache
+    def parse(cls, text: str) -> "Snippet":
+        """The two parts of a row's source text."""
+        setup, blank, call = textwrap.dedent(text).strip("\n").partition("\n\n")
+        return cls(setup, call.strip("\n")) if blank else cls("", setup)
+
+    @property
+    def text(self) -> str:
+        """All lines, the setup first."""
+        return f"{self.setup}\n{self.call}" if self.setup else self.call
+
+    def uses(self, name: str) -> bool:
+        """Whether the lines mention `name`."""
+        return name in _names(self.text)
+
+
+@functools.cache
+def _names(text: str) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
+
+
+@dataclass(frozen=True)
+class Program:
+    """The source for one request: `forward(<arrays>)`, and `gradient(<arrays>, cotangents)` in direction "vjp".
+
+    `values` are the attributes and absent arguments (None) that the lines name.
+    """
+
+    engine: "Engine"
+    snippet: Snippet
+    request: "Request"
+    values: Mapping[str, Any]
+
+    @property
+    def backward(self) -> bool:
+        """Whether the gradient is asked for."""
+        return self.request.direction == "vjp"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Names of the arrays, in the order in which the functions take them."""
+        return tuple(self.request.arrays)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names that the call assigns."""
+        return get_operation(self.request.operation).outputs
+
+    @property
+    def wrapper(self) -> str:
+        """The text around the function that the mode compiles, "" where it compiles nothing."""
+        return self.engine.wrappers[self.request.mode].replace("DEVICE", self.request.device.partition("-")[0])
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What the compiled function depends on; shapes too, since a compiler specialises on them."""
+        request = self.request
+        shapes = tuple((name, a.shape, a.dtype.name) for name, a in request.arrays.items())
+        chosen = tuple(c is not None for c in request.cotangents)
+        where = (request.operation, request.mode, request.device, request.direction, request.format)
+        return (id(self.engine), *where, repr(sorted(self.values.items())), shapes, chosen)
+
+    def functions(self) -> str:
+        """Source of `forward` and, in direction "vjp", of `gradient`."""
+        returned = ", ".join(self.outputs) + ("," if len(self.outputs) == 1 else "")
+        lines = [f"def forward({', '.join(self.arguments)}):", _indent(self.snippet.call), f"    return {returned}"]
+        if self.wrapper and not (self.backward and self.engine.wraps_gradient):
+            lines.append(f"\nforward = {self.wrapper.format('forward')}")
+        if self.backward:
+            lines += ["", self._gradient()]
+        return "\n".join(lines)
+
+    def _gradient(self) -> str:
+        chosen = [i for i, c in enumerate(self.request.cotangents) if c is not None]
+        arguments = ", ".join(self.arguments)
+        body = self.engine.gradient(self.request.wrt, chosen).replace("ARGUMENTS", arguments)
+        lines = [f"def gradient({arguments}, cotangents):", _indent(body)]
+        if self.wrapper and self.engine.wraps_gradient:
+            lines.append(f"\ngradient = {self.wrapper.format('gradient')}")
+        return "\n".join(lines)
+
+    def build(self, names: dict[str, Any]) -> Callable[..., Sequence[Any]]:
+        """The compiled function; `names` must hold the framework, the values and example arrays for the setup."""
+        exec(compile(self.snippet.setup, f"<{self.request.operation}: setup>", "exec"), names)
+        exec(_code(self.functions(), self.request.operation), names)
+        return names["gradient" if self.backward else "forward"]
+
+
+def _code(source: str, operation: str) -> Any:
+    """Compiled `source`, known to `linecache`: compilers such as TensorFlow's AutoGraph read it back."""
+    name = f"<{operation}: {hash(source):x}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    return compile(source, name, "exec")
+
+
+def _indent(text: str) -> str:
+    return textwrap.indent(text, "    ")
