@@ -28,8 +28,8 @@ def record_tensorflow(
     """Run `model` once on `inputs` and record every raw operation that executes.
 
     Args:
-        model: a function of tensors, a `tf.function` or a `tf.Module`. Functions run eagerly while they are recorded;
-            of a `tf.function` that neither draws nor writes, the compiled results are measured too.
+        model: a function of tensors, a `tf.function` or a `tf.Module`. Functions run eagerly while they are
+            recorded; of a `tf.function` that neither draws nor writes, the compiled results are measured too.
         inputs: one tensor or array, a sequence of them, or a mapping of keyword arguments.
         train_step: `True` for forward, loss, gradients and (with `optimizer`) its step; or your own
             `train_step(model, *inputs)`, which does all of that itself and may return the loss.
@@ -106,7 +106,8 @@ class Runner:
             places = self.observer.places
             for path, module in [((), self.model), *_flatten(self.model, tf.Module)]:
                 kind = type(module)
-                places.name(module, _dotted(path), Layer(f"{kind.__module__}.{kind.__qualname__}", _settings(module)))
+                layer = Layer(f"{kind.__module__}.{kind.__qualname__}", _settings(module))
+                places.name(module, _dotted(path), layer)
             for path, variable in _flatten(self.model, tf.Variable):
                 self.adopt(variable, "parameter" if variable.trainable else "buffer", _dotted(path))
 
@@ -124,9 +125,6 @@ class Runner:
         names = self.observer.places.names
         inside = lambda m: self.observer.places.inside(m) if id(m) in names else nullcontext()  # noqa: E731
         with calls_watched({type(m) for m in modules}, inside), self.observer.watching():
-            for role, variables in self.named.items():
-                for variable in variables.values():
-                    self.observer.read_variable(variable.handle)
             self.started = self._current()
             yield
 
@@ -134,6 +132,7 @@ class Runner:
         """Run one step under observation and name what it left behind."""
         observer = self.observer
         observer.places.step, observer.differentiated = index, None
+        observer.places.phases[0] = "forward"
         output, loss = function(self.model, self.args, self.kwargs)
         outputs = named_leaves(output, "output")
         if observer.differentiated and loss is None:
@@ -224,11 +223,11 @@ def to_tensors(tree: Any) -> Any:
 
 def _flat_gradients(results: Any, sources: Any) -> list[Any]:
     """As many gradients as sources, sparse ones whole."""
-    import tensorflow as tf  # noqa: PLC0415
+    from tensorflow.python.util import nest  # noqa: PLC0415
 
     if not isinstance(sources, list | tuple | dict):
         return [results]
-    return tf.nest.flatten_up_to(sources, results) if hasattr(tf.nest, "flatten_up_to") else list(results)
+    return nest.flatten_up_to(sources, results)
 
 
 def _flatten(module: Any, kind: type) -> list[tuple[tuple, Any]]:
@@ -242,8 +241,8 @@ def _dotted(path: tuple) -> str:
 
 def _settings(module: Any) -> dict[str, Any]:
     """The literals that a module keeps among its attributes: what its constructor was told."""
-    kept = {k: v for k, v in vars(module).items() if not k.startswith("_") and isinstance(v, bool | int | float | str)}
-    return kept
+    public = {k: v for k, v in vars(module).items() if not k.startswith("_")}
+    return {k: v for k, v in public.items() if isinstance(v, bool | int | float | str)}
 
 
 def manifest(tf: Any) -> dict[str, str]:

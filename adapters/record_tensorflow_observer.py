@@ -23,7 +23,7 @@ class Observer:
         self.recording = Recording(full)
         self.places = Places(Lines("tensorflow", "keras"))
         self.held: dict[int, int] = {}
-        self.made_by: dict[int, int] = {}
+        self.calls: dict[str, list[tuple[int, list[int], list[int]]]] = {}
         self.variables: dict[int, int] = {}
         self.untouched: dict[int, Any] = {}
         self.named: dict[int, tuple[str, str]] = {}
@@ -111,11 +111,11 @@ class Observer:
             made = self._written(inputs)
         else:
             made = [self._made(t) if is_numeric(t) else None for t in outputs]
-        self.recording.node(op, trees, made, attrs=attrs, **place)
+        index = self.recording.node(op, trees, made, attrs=attrs, **place)
+        self.calls.setdefault(op, []).append((index, [t._id for t in inputs], [t._id for t in outputs]))
 
     def _made(self, tensor: Any) -> int:
         value = self.held[tensor._id] = self.recording.value(array_of(tensor))
-        self.made_by[tensor._id] = len(self.recording.nodes)
         return value
 
     def _written(self, inputs: Sequence[Any]) -> list[int]:
@@ -141,6 +141,7 @@ class Observer:
             stack.callback(tf.config.run_functions_eagerly, eagerly)
             tf.config.run_functions_eagerly(True)
             stack.enter_context(replaced(backprop.GradientTape, "gradient", self._around_gradient))
+            stack.enter_context(replaced(backprop.GradientTape, "__enter__", self._around_enter))
             stack.enter_context(_gradient_function_wrapped(self._around_derivative))
             op_callbacks.add_op_callback(self)
             stack.callback(op_callbacks.remove_op_callback, self)
@@ -151,7 +152,17 @@ class Observer:
             with self.places.phase("backward"):
                 results = gradient(tape, target, sources, *args, **kwargs)
             self.differentiated = (target, sources, results)
+            self.places.phases[0] = "optimizer"
             return results
+
+        return observed
+
+    def _around_enter(self, enter: Any) -> Any:
+        """A tape that opens begins a forward pass."""
+
+        def observed(tape: Any) -> Any:
+            self.places.phases[0] = "forward"
+            return enter(tape)
 
         return observed
 
@@ -159,11 +170,19 @@ class Observer:
         """The tape calls `derivative(op, attrs, count, inputs, outputs, ...)` for each forward operation."""
 
         def observed(op: Any, attrs: Any, count: Any, inputs: Any, outputs: Any, *rest: Any) -> Any:
-            made = (self.made_by.get(t._id) for t in outputs or () if hasattr(t, "_id"))
-            with self.places.differentiating(next((i for i in made if i is not None), None)):
+            with self.places.differentiating(self._forward_node(op, inputs, outputs)):
                 return derivative(op, attrs, count, inputs, outputs, *rest)
 
         return observed
+
+    def _forward_node(self, op: Any, inputs: Any, outputs: Any) -> int | None:
+        """The last call of `op` with these tensors; the tape drops (None) those that its derivative does not use."""
+        given = [[getattr(t, "_id", None) for t in tensors or ()] for tensors in (inputs, outputs)]
+        for index, *seen in reversed(self.calls.get(op.decode() if isinstance(op, bytes) else op, ())):
+            pairs = [p for g, s in zip(given, seen, strict=True) for p in zip(g, s, strict=False)]
+            if all(g is None or g == s for g, s in pairs):
+                return index
+        return None
 
 
 @contextlib.contextmanager

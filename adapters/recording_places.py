@@ -142,8 +142,8 @@ def _settle_backward(recording: Recording, node: Node, producers: dict[int, int]
         origin = max(forward or read, default=None)
     if origin is not None:
         made = recording.nodes[origin]
-        line = node.source or made.source
-        recording.amend(node.index, scope=made.scope, layer=made.layer, time_step=made.time_step, source=line)
+        places = {f: getattr(made, f) for f in ("scope", "layer", "time_step", "source")}
+        recording.amend(node.index, **places)
 
 
 def _settle_optimizer(recording: Recording, node: Node, owners: dict[int, str], layers: dict[str, Layer]) -> None:
