@@ -73,7 +73,7 @@ class Operation:
     `outputs` names the results. `elementwise` operations take any common shape and are swept over whole
     formats when they have one argument. `at_scale` marks sums, products and recurrences, whose errors are
     also counted in ulps of the terms' magnitude. `special` holds (input, limit) pairs for the infinities and
-    signed zeros of a one-argument operation. `forms` are further honest textbook formulas: a rounding error
+    signed zeros of a one-argument operation: exact values only, so an irrational limit is left to the formula. `forms` are further honest textbook formulas: a rounding error
     within the budget of any of them is rounding.
     """
 
@@ -100,27 +100,21 @@ class Operation:
         """Positions of the arguments that have a gradient."""
         if not self.differentiable:
             return ()
-        return tuple(
-            i for i, a in enumerate(self.args) if a.kind in ("real", "probability") and a.differentiable
-        )
+        return tuple(i for i, a in enumerate(self.args) if a.kind in ("real", "probability") and a.differentiable)
 
     def config(self, name: str) -> Config:
         """The configuration called `name`."""
         for config in self.configs:
             if config.name == name:
                 return config
-        raise ValueError(
-            f"{self.name} has no configuration {name!r}; expected one of {[c.name for c in self.configs]}"
-        )
+        raise ValueError(f"{self.name} has no configuration {name!r}; expected one of {[c.name for c in self.configs]}")
 
 
 _OPERATIONS: dict[str, Operation] = {}
 _TEXTBOOK: dict[str, Callable[..., Any]] = {}
 
 
-def operation(
-    name: str, args: Iterable[Arg | str], *, configs: Iterable[Config] = (), **details: Any
-) -> Callable:
+def operation(name: str, args: Iterable[Arg | str], *, configs: Iterable[Config] = (), **details: Any) -> Callable:
     """Register the decorated JAX function as the operation `name`.
 
     An elementwise operation needs no configurations: it gets one of 4099 elements, a length that is no
@@ -176,9 +170,7 @@ def get_operation(name: str) -> Operation:
     known = operations()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3) or sorted(known)[:5]
-        raise ValueError(
-            f"unknown operation {name!r}; did you mean {', '.join(close)}? `oracle ops` lists all"
-        )
+        raise ValueError(f"unknown operation {name!r}; did you mean {', '.join(close)}? `oracle ops` lists all")
     return known[name]
 
 

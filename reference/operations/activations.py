@@ -77,7 +77,7 @@ SELU_SCALE = "1.0507009873554804934193349852946"
     "selu",
     formula="scale (x if x > 0 else alpha (e^x - 1))",
     source="Klambauer et al. 2017, arXiv:1706.02515, with its 32-digit constants",
-    special=limits(-1.7580993408473768, INF, -0.0, 0.0),
+    special=((INF, INF), (-0.0, -0.0), (0.0, 0.0)),
 )
 def selu(x: "jax.Array") -> "jax.Array":
     """Scaled exponential linear unit."""
@@ -145,7 +145,7 @@ def mish(x: "jax.Array") -> "jax.Array":
     "softplus",
     formula="ln(1 + e^x)",
     source="Dugas et al. 2001",
-    special=limits(0.0, INF, 0.6931471805599453, 0.6931471805599453),
+    special=limits(0.0, INF),
 )
 def softplus(x: "jax.Array") -> "jax.Array":
     """Smooth rectifier, with no threshold beyond which it becomes x."""
@@ -162,7 +162,7 @@ def sigmoid(x: "jax.Array") -> "jax.Array":
     "log_sigmoid",
     formula="-ln(1 + e^-x)",
     source="PyTorch reference, torch.nn.LogSigmoid",
-    special=limits(-INF, -0.0, -0.6931471805599453, -0.6931471805599453),
+    special=limits(-INF, -0.0),
 )
 def log_sigmoid(x: "jax.Array") -> "jax.Array":
     """Logarithm of the logistic function."""

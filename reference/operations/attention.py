@@ -64,9 +64,7 @@ def scaled_dot_product_attention(
         Config("padding", {**CROSS, "mask": (2, 1, 1, 17)}),
     ],
 )
-def masked_attention(
-    query: "jax.Array", key: "jax.Array", value: "jax.Array", mask: "jax.Array"
-) -> "jax.Array":
+def masked_attention(query: "jax.Array", key: "jax.Array", value: "jax.Array", mask: "jax.Array") -> "jax.Array":
     """Attention of each query to the keys where the boolean `mask`, broadcast to (batch, head, n, m), is
     true.
 

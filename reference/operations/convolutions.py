@@ -69,9 +69,7 @@ def conv1d(
     groups: int,
 ) -> "jax.Array":
     """Correlation along one axis: `x` (batch, in, time), `weight` (out, in/groups, k), `bias` (out,)."""
-    out = correlate(
-        x, weight, padding, window_strides=stride, rhs_dilation=dilation, feature_group_count=groups
-    )
+    out = correlate(x, weight, padding, window_strides=stride, rhs_dilation=dilation, feature_group_count=groups)
     return out + by_channel(bias, 3)
 
 
@@ -101,9 +99,7 @@ def conv2d(
     groups: int,
 ) -> "jax.Array":
     """Correlation in the plane: `x` (batch, in, h, w), `weight` (out, in/groups, kh, kw), `bias` (out,)."""
-    out = correlate(
-        x, weight, padding, window_strides=stride, rhs_dilation=dilation, feature_group_count=groups
-    )
+    out = correlate(x, weight, padding, window_strides=stride, rhs_dilation=dilation, feature_group_count=groups)
     return out + by_channel(bias, 4)
 
 
@@ -133,9 +129,7 @@ def depthwise_conv2d(
 
     Output channel c m + j comes from input channel c.
     """
-    out = correlate(
-        x, weight, padding, window_strides=stride, rhs_dilation=dilation, feature_group_count=x.shape[1]
-    )
+    out = correlate(x, weight, padding, window_strides=stride, rhs_dilation=dilation, feature_group_count=x.shape[1])
     return out + by_channel(bias, 4)
 
 

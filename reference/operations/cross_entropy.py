@@ -32,9 +32,7 @@ def _picked(log_p: "jax.Array", labels: "jax.Array") -> "jax.Array":
         Config("plain", INDEX_SHAPES, PLAIN, highs={"target": 17}),
         Config("label_smoothing", INDEX_SHAPES, {**PLAIN, "label_smoothing": 0.1}, highs={"target": 17}),
         Config("ignore_index", INDEX_SHAPES, {**PLAIN, "ignore_index": 3}, highs={"target": 17}),
-        Config(
-            "vocabulary", {"logits": (5, 4099), "target": (5,)}, PLAIN, highs={"target": 4099}, quick=False
-        ),
+        Config("vocabulary", {"logits": (5, 4099), "target": (5,)}, PLAIN, highs={"target": 4099}, quick=False),
     ],
 )
 def cross_entropy_indices(
@@ -89,9 +87,7 @@ def cross_entropy_logits(logits: "jax.Array", target: "jax.Array") -> "jax.Array
         Config("normalized", {"probability": (33, 17), "target": (33, 17)}, {"normalize": True}),
     ],
 )
-def cross_entropy_probabilities(
-    probability: "jax.Array", target: "jax.Array", *, normalize: bool
-) -> "jax.Array":
+def cross_entropy_probabilities(probability: "jax.Array", target: "jax.Array", *, normalize: bool) -> "jax.Array":
     """Categorical cross-entropy of probabilities, unclipped; `normalize` first divides rows by their sums."""
     if normalize:
         probability = probability / jnp.sum(probability, -1, keepdims=True)

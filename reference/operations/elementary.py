@@ -3,7 +3,8 @@
 import functools
 import math
 
-from oracle.reference.lazy import jax, jnp, lax
+from oracle.reference.constants import exact
+from oracle.reference.lazy import jax, lax
 from oracle.reference.operation import (
     INF,
     POSITIVE,
@@ -16,6 +17,7 @@ from oracle.reference.operation import (
 from oracle.reference.operations.derivatives import with_derivative
 
 NAN = math.nan
+ZERO_KEPT = ((-0.0, -0.0), (0.0, 0.0))
 elementary = functools.partial(operation, family="elementary", elementwise=True)
 
 
@@ -31,9 +33,7 @@ def exp2(x: "jax.Array") -> "jax.Array":
     return lax.exp2(x)
 
 
-@elementary(
-    "expm1", ["x"], formula="e^x - 1", source="IEEE 754-2019 9.2", special=limits(-1.0, INF, -0.0, 0.0)
-)
+@elementary("expm1", ["x"], formula="e^x - 1", source="IEEE 754-2019 9.2", special=limits(-1.0, INF, -0.0, 0.0))
 def expm1(x: "jax.Array") -> "jax.Array":
     """Exponential of `x` less one, accurate near zero."""
     return lax.expm1(x)
@@ -60,7 +60,7 @@ def log(x: "jax.Array") -> "jax.Array":
 )
 def log2(x: "jax.Array") -> "jax.Array":
     """Logarithm of `x` to base two."""
-    return jnp.log2(x)
+    return lax.log(x) / exact("log(2)")
 
 
 @elementary(
@@ -72,7 +72,7 @@ def log2(x: "jax.Array") -> "jax.Array":
 )
 def log10(x: "jax.Array") -> "jax.Array":
     """Logarithm of `x` to base ten."""
-    return jnp.log10(x)
+    return lax.log(x) / exact("log(10)")
 
 
 @elementary(
@@ -111,9 +111,7 @@ def rsqrt(x: "jax.Array") -> "jax.Array":
     return lax.rsqrt(x)
 
 
-@elementary(
-    "reciprocal", ["x"], formula="1/x", source="IEEE 754-2019 5.4.1", special=limits(-0.0, 0.0, -INF, INF)
-)
+@elementary("reciprocal", ["x"], formula="1/x", source="IEEE 754-2019 5.4.1", special=limits(-0.0, 0.0, -INF, INF))
 def reciprocal(x: "jax.Array") -> "jax.Array":
     """Reciprocal of `x`."""
     return 1 / x
@@ -166,14 +164,14 @@ def asin(x: "jax.Array") -> "jax.Array":
     [Arg("x", domain=SYMMETRIC_UNIT)],
     formula="arccos x",
     source="DLMF 4.23.2",
-    special=limits(NAN, NAN, math.pi / 2, math.pi / 2),
+    special=limits(NAN, NAN),
 )
 def acos(x: "jax.Array") -> "jax.Array":
     """Inverse cosine; the derivative -1/√((1-x)(1+x)) does not cancel near one."""
     return with_derivative(lax.acos, lambda x, y: -lax.rsqrt((1 - x) * (1 + x)))(x)
 
 
-@elementary("atan", ["x"], formula="arctan x", source="DLMF 4.23.3", special=odd_limits(math.pi / 2))
+@elementary("atan", ["x"], formula="arctan x", source="DLMF 4.23.3", special=ZERO_KEPT)
 def atan(x: "jax.Array") -> "jax.Array":
     """Inverse tangent of `x`."""
     return lax.atan(x)

@@ -15,9 +15,7 @@ indexing = functools.partial(operation, family="indexing")
     source="Bengio et al. 2003",
     configs=[
         Config("tokens", {"weight": (29, 17), "indices": (3, 11)}, highs={"indices": 29}),
-        Config(
-            "vocabulary", {"weight": (1031, 64), "indices": (4, 33)}, highs={"indices": 1031}, quick=False
-        ),
+        Config("vocabulary", {"weight": (1031, 64), "indices": (4, 33)}, highs={"indices": 1031}, quick=False),
     ],
 )
 def embedding(weight: "jax.Array", indices: "jax.Array") -> "jax.Array":

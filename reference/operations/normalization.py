@@ -145,9 +145,7 @@ def rms_norm(x: "jax.Array", weight: "jax.Array", *, eps: float) -> "jax.Array":
         Config("one_group", _shapes((2, 6, 5, 7), 6), {"groups": 1, "eps": 1e-3}),
     ],
 )
-def group_norm(
-    x: "jax.Array", weight: "jax.Array", bias: "jax.Array", *, groups: int, eps: float
-) -> "jax.Array":
+def group_norm(x: "jax.Array", weight: "jax.Array", bias: "jax.Array", *, groups: int, eps: float) -> "jax.Array":
     """Normalisation over the plane and each of `groups` runs of consecutive channels; vectors (channel,)."""
     grouped = x.reshape(x.shape[0], groups, -1)
     normalized = standardized(grouped, (-1,), eps).reshape(x.shape)

@@ -73,9 +73,7 @@ def max_pool2d(x: "jax.Array", *, window: Pair, stride: Pair, padding: Pair) -> 
         ),
     ],
 )
-def avg_pool2d(
-    x: "jax.Array", *, window: Pair, stride: Pair, padding: Pair, count_padding: bool
-) -> "jax.Array":
+def avg_pool2d(x: "jax.Array", *, window: Pair, stride: Pair, padding: Pair, count_padding: bool) -> "jax.Array":
     """Mean of each window; `count_padding` says whether the zeros of the padding count as elements."""
     total = jnp.sum(jnp.stack(list(window_slices(x, window, stride, padding))), axis=0)
     ones = np.ones((1, 1, *x.shape[2:]))
