@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 # Each verb is imported when it is first named: `import oracle` loads no framework and no JAX.
-_VERBS = {"truth": "oracle.ask", "audit": "oracle.audit", "check": "oracle.check"}
+_VERBS = {"truth": "oracle.ask", "audit": "oracle.run", "check": "oracle.checking"}
 
 __all__ = ["audit", "check", "truth"]
 

@@ -48,13 +48,12 @@ def curve(
 ) -> dict[str, list] | None:
     """Largest error of each of at most 400 stretches of the ordered inputs, at the input where it occurs.
 
-    None unless the operation is elementwise with one real operand.
+    None unless the operation is elementwise with one real operand (cotangents apart).
     """
-    if not inputs or len(inputs) != 1:
+    operands = [np.ravel(x) for name, x in (inputs or {}).items() if not name.startswith("cotangent")]
+    if len(operands) != 1 or operands[0].dtype.kind != "f":
         return None
-    x = np.ravel(next(iter(inputs.values())))
-    if x.dtype.kind != "f" or x.size < 2:
-        return None
+    (x,) = operands
     usable = np.flatnonzero(np.isfinite(x) & np.ravel(counted))
     order = usable[np.argsort(x[usable], kind="stable")]
     points = []

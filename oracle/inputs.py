@@ -1,12 +1,14 @@
 """Inputs by region: where in the format they lie, what they are meant to reveal.
 
-| region | the inputs | | --- | --- | | typical | what a network sees: normal draws, positive ones log-normal,
-bounded ones uniform | | wide | log-uniform over the exponents of the format, dense where functions bend and
-at the ends of the domain | | edge | the values at which kernels break, computed from the format; all pairs
-for two operands | | subnormal | below the smallest normal number | | special | NaN, infinities, both zeros
-and their combinations; alone also numbers outside the domain | | exhaustive | every finite number of an 8- or
-16-bit format in the domain | | layout | odd sizes, transposed in memory: the strided kernel and the scalar
-tail |
+| region | the inputs |
+| --- | --- |
+| typical | what a network sees: normal draws, positive ones log-normal, bounded ones uniform |
+| wide | log-uniform over the exponents of the format, dense where functions bend and at the ends of the domain |
+| edge | the values at which kernels break, computed from the format; all pairs for two operands |
+| subnormal | below the smallest normal number |
+| special | NaN, infinities, both zeros and their combinations; alone also numbers outside the domain |
+| exhaustive | every finite number of an 8- or 16-bit format in the domain |
+| layout | odd sizes, transposed in memory: the strided kernel and the scalar tail |
 
 Every array is float64 holding numbers of the format under test exactly (or integers, or booleans). The draws
 depend on nothing but the operation, the configuration, the format, the region and the seed.
@@ -65,6 +67,14 @@ def generator(*key: Any) -> np.random.Generator:
     """A random generator seeded by the text of `key`, the same in every process and release."""
     digest = hashlib.sha256("|".join(map(str, key)).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, np.uint32))
+
+
+def flushed(x: np.ndarray, fmt: Format) -> np.ndarray:
+    """`x` with the subnormal numbers of `fmt` replaced by zeros of their sign; `x` itself where it has none."""
+    if x.dtype.kind != "f":
+        return x
+    small = (x != 0) & (np.abs(x) < fmt.tiny)
+    return np.where(small, np.copysign(0.0, x), x) if small.any() else x
 
 
 def input_hash(inputs: Mapping[str, np.ndarray]) -> str:
