@@ -58,14 +58,16 @@ class Request:
 class Response:
     """What the framework said: NumPy arrays with their true dtypes, their names, and how long it took.
 
-    In direction "vjp" the names are those of the arguments that the gradients belong to. `seconds` is the framework's
-    own time, conversions and the first call's compilation included only where `compiled` is true.
+    In direction "vjp" the names are those of the arguments that the gradients belong to, and `refused` says why an
+    argument has none: no gradient is never a gradient of zero. `seconds` is the framework's own time without
+    conversions; it includes compilation where `compiled` is true.
     """
 
     outputs: tuple[np.ndarray, ...]
     names: tuple[str, ...]
     seconds: float
     compiled: bool
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class Engine(abc.ABC):
@@ -188,7 +190,7 @@ class Adapter:
 
         Errors: `Refusal` with the reason, in the framework's own words where it refused.
         """
-        reason = self.supports(request.operation, request.format, request.mode, request.device)
+        reason = self.refusal(request)
         if reason:
             raise Refusal(reason)
         names = self.engine.load()
@@ -201,6 +203,18 @@ class Adapter:
             raise Refusal(f"out of memory: {error}") from error
         except Exception as error:
             raise Refusal(f"{type(error).__name__}: {first_lines(str(error))}") from error
+
+    def refusal(self, request: Request) -> str | None:
+        """Why this very request cannot be asked, or None: `supports`, and what the row says about its attributes."""
+        reason = self.supports(request.operation, request.format, request.mode, request.device)
+        if reason:
+            return reason
+        if request.direction == "vjp" and not request.wrt:
+            return f"{request.operation} has no gradient"
+        condition = Snippet.parse(self.rows[request.operation])
+        if not condition.covers(self._values(request)):
+            return f"{self.name} does {request.operation} only where {condition.condition}"
+        return None
 
     def program(self, request: Request) -> Program:
         """The source that `request` executes."""
@@ -226,11 +240,10 @@ class Adapter:
         results = _COMPILED[program.key](*arrays.values(), *([cotangents] if program.backward else []))
         engine.wait([r for r in results if r is not None])
         seconds = time.perf_counter() - start
-        labels = request.wrt if program.backward else get_operation(request.operation).outputs
-        for label, result in zip(labels, results, strict=True):
-            if result is None:
-                raise Refusal(f"the gradient for {label} is None")
-        return Response(tuple(engine.numpy(r) for r in results), tuple(labels), seconds, compiled)
+        labels = request.wrt if program.backward else program.outputs
+        found = {label: engine.numpy(r) for label, r in zip(labels, results, strict=True) if r is not None}
+        refused = {label: f"{self.name} gives no gradient for {label}" for label in labels if label not in found}
+        return Response(tuple(found.values()), tuple(found), seconds, compiled, refused)
 
 
 _COMPILED: dict[Any, Callable[..., Any]] = {}

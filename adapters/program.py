@@ -22,18 +22,28 @@ class Snippet:
     """A row's lines: `setup` (the layer that a user builds once, from shapes alone) and `call`.
 
     In a row's text a blank line parts the two; without one all of it is the call. The call is what a mode
-    compiles and what is differentiated.
+    compiles and what is differentiated. A first line "# where ..." is the condition on the attributes and arrays under
+    which the framework's operation is this one (it has one convention, one kind of padding).
     """
 
     setup: str
     call: str
+    condition: str = "True"
 
     @classmethod
     @functools.cache
     def parse(cls, text: str) -> "Snippet":
-        """The two parts of a row's source text."""
-        setup, blank, call = textwrap.dedent(text).strip("\n").partition("\n\n")
-        return cls(setup, call.strip("\n")) if blank else cls("", setup)
+        """The parts of a row's source text."""
+        text, condition = textwrap.dedent(text).strip("\n"), "True"
+        if text.startswith("# where "):
+            first, _, text = text.partition("\n")
+            condition = first.removeprefix("# where ")
+        setup, blank, call = text.partition("\n\n")
+        return cls(setup if blank else "", call.strip("\n") if blank else setup, condition)
+
+    def covers(self, values: Mapping[str, Any]) -> bool:
+        """Whether the condition holds for the attributes `values`."""
+        return bool(eval(self.condition, {}, dict(values)))
 
     @property
     def text(self) -> str:

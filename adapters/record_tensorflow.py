@@ -91,13 +91,16 @@ class Runner:
         self.observer = Observer(full)
         self.args, self.kwargs = arguments(inputs)
         self.named: dict[str, dict[str, Any]] = {"parameter": {}, "buffer": {}}
-        named = named_leaves(self.kwargs or (self.args[0] if len(self.args) == 1 else self.args))
-        self.inputs = {
-            name or "input": self.observer.read(t, "input", name or "input")
-            for name, t in named.items()
-            if hasattr(t, "_id")
-        }
+        self.inputs: dict[str, int] = {}
+        self.adopt_inputs(self.kwargs or (self.args[0] if len(self.args) == 1 else self.args), "input")
         self._name_modules()
+
+    def adopt_inputs(self, tree: Any, name: str) -> None:
+        """Name tensors that the run is given: "input", or by their places in a container."""
+        prefix = "" if isinstance(tree, Mapping | list | tuple) and name == "input" else name
+        for path, tensor in named_leaves(tree, prefix).items():
+            if hasattr(tensor, "_id"):
+                self.inputs[path] = self.observer.read(tensor, "input", path)
 
     def _name_modules(self) -> None:
         import tensorflow as tf  # noqa: PLC0415

@@ -100,14 +100,19 @@ def replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None
 
 
 @contextlib.contextmanager
-def calls_watched(classes: Iterable[type], inside: Callable[[Any], Any]) -> Iterator[None]:
-    """While each call of an instance of one of `classes` runs within `inside(instance)`."""
+def calls_watched(
+    classes: Iterable[type], inside: Callable[[Any], Any], done: Callable[[Any, Any], None] = lambda *_: None
+) -> Iterator[None]:
+    """While each call of an instance of one of `classes` runs within `inside(instance)` and ends with
+    `done(instance, result)`."""
 
     def wrap(call: Any) -> Any:
         @functools.wraps(call)
         def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
             with inside(self):
-                return call(self, *args, **kwargs)
+                result = call(self, *args, **kwargs)
+            done(self, result)
+            return result
 
         return watched
 

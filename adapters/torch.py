@@ -54,7 +54,7 @@ class TorchEngine(Engine):
         return (
             f"wrt = [{', '.join(f'{name}.requires_grad_()' for name in wrt)}]\n"
             "outputs = forward(ARGUMENTS)\n"
-            f"return torch.autograd.grad([outputs[i] for i in {list(chosen)}], wrt, cotangents)"
+            f"return torch.autograd.grad([outputs[i] for i in {list(chosen)}], wrt, cotangents, allow_unused=True)"
         )
 
     @contextlib.contextmanager

@@ -1,0 +1,53 @@
+"""What a recording of a Keras model runs: the call, Keras's own train step, a plain step, or the user's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. `kind` is "call" (`model(x)`), "fit" (the step that `fit` repeats), "plain" or "own"."""
+
+    kind: str
+    inputs: Any
+    target: Any = None
+    train_step: Callable[..., Any] | None = None
+    loss: Callable[..., Any] | None = None
+    optimizer: Any = None
+    steps: int = 1
+    call_arguments: dict[str, Any] = field(default_factory=dict)
+
+    def targets(self, target: Any) -> tuple[Any, ...]:
+        """The target as trailing arguments: none, or one."""
+        return () if self.target is None else (target,)
+
+
+def plan_of(model: Any, inputs: Any, train_step: Any, training: bool | None, **rest: Any) -> Plan:
+    """The plan for the arguments of `record_keras`; `ValueError` says which do not fit together."""
+    import keras  # noqa: PLC0415
+
+    loss, optimizer = rest.pop("loss"), rest.pop("optimizer")
+    if rest["steps"] < 1:
+        raise ValueError(f"steps is {rest['steps']}; expected 1 or more")
+    if callable(train_step):
+        if loss is not None or optimizer is not None:
+            raise ValueError("train_step is your own function: it computes the loss and steps the optimizer itself; "
+                             "pass either train_step=<function>, or loss= and optimizer=")  # fmt: skip
+        return Plan("own", inputs, train_step=train_step, optimizer=getattr(model, "optimizer", None), **rest)
+    if loss is not None:
+        flags = _training_flag(model, True if training is None else training)
+        return Plan("plain", inputs, loss=keras.losses.get(loss), optimizer=optimizer, call_arguments=flags, **rest)
+    if train_step:
+        if not getattr(model, "compiled", False):
+            raise ValueError("train_step=True records the step of fit(), which needs model.compile(loss=..., "
+                             "optimizer=...); or pass loss= (and optimizer=) for a plain step")  # fmt: skip
+        if rest["target"] is None:
+            raise ValueError("train_step=True needs target=, the labels that fit() would be given")
+        return Plan("fit", inputs, optimizer=model.optimizer, **rest)
+    return Plan("call", inputs, call_arguments=_training_flag(model, training), **rest)
+
+
+def _training_flag(model: Any, training: bool | None) -> dict[str, bool]:
+    takes = getattr(model, "_call_has_training_arg", False)
+    return {"training": training} if takes and training is not None else {}

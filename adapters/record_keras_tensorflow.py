@@ -1,0 +1,88 @@
+"""Recording a Keras model on TensorFlow: the eager form of its call and of its own train step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from oracle.adapters import record_keras_names as names
+from oracle.adapters.record_keras_plan import Plan
+from oracle.adapters.record_tensorflow import Runner, to_tensors
+from oracle.trace import Trace
+
+
+def record(model: Any, plan: Plan, full: bool) -> Trace:
+    """Run `plan` on `model` and record every raw operation that executes."""
+    runner = TensorFlowRunner(model, plan, full)
+    with runner.watching():
+        results = tuple(runner.step(i, runner.run) for i in range(plan.steps))
+    return runner.trace(results)
+
+
+class TensorFlowRunner(Runner):
+    """The TensorFlow recorder with Keras's names for layers and variables."""
+
+    def __init__(self, model: Any, plan: Plan, full: bool) -> None:
+        super().__init__(model, (), full)
+        self.plan = plan
+        self.x, self.target = to_tensors(plan.inputs), to_tensors(plan.target)
+        self.adopt_inputs(self.x, "input")
+        self.adopt_inputs(self.target, "target")
+        self.returned: Any = None
+
+    def _name_modules(self) -> None:
+        for layer, path in names.layer_paths(self.model):
+            self.observer.places.name(layer, path, names.describe(layer))
+
+    def run(self, model: Any, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+        """One step of the plan: `(output, loss)`."""
+        import tensorflow as tf  # noqa: PLC0415
+
+        plan = self.plan
+        if plan.kind == "call":
+            return model(self.x, **plan.call_arguments), None
+        if plan.kind == "own":
+            plan.train_step(model, self.x, *plan.targets(self.target))
+        elif plan.kind == "fit":
+            model.train_on_batch(self.x, self.target)
+        else:
+            with tf.GradientTape() as tape:
+                value = plan.loss(self.target, model(self.x, **plan.call_arguments))
+            gradients = tape.gradient(value, model.trainable_weights)
+            if plan.optimizer is not None:
+                plan.optimizer.apply(gradients, model.trainable_weights)
+        return self.returned, None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Observe operations, layers and the optimizer; leave no hook behind."""
+        self._adopt_variables()
+        with (
+            names.layer_calls(self._inside, self._done),
+            names.optimizer_steps(self.plan.optimizer, self._stepping),
+            self.observer.watching(),
+        ):
+            self.started = self._current()
+            yield
+
+    def _inside(self, layer: Any) -> Any:
+        self.observer.places.name(layer, layer.name, names.describe(layer))
+        return self.observer.places.inside(layer)
+
+    def _done(self, layer: Any, result: Any) -> None:
+        if layer is self.model:
+            self.returned = result
+
+    def _adopt_variables(self) -> None:
+        parameters = names.model_variables(self.model)
+        for variable, role, name in [*parameters, *names.run_variables(self.model, self.plan.optimizer, parameters)]:
+            if role == "state":
+                self.observer.name_variable(variable.value, role, name)
+            else:
+                self.adopt(variable.value, role, name)
+
+    @contextmanager
+    def _stepping(self) -> Iterator[None]:
+        """An optimizer's step. What follows it (metrics) is neither backward nor optimizer."""
+        with self.observer.places.phase("optimizer"):
+            yield
+        self.observer.places.phases[0] = "forward"
