@@ -1,4 +1,4 @@
-"""The command `oracle`: each verb reads its arguments here and does its work elsewhere, imported when it is called."""
+"""The command `oracle`: each verb reads its arguments here and does its work elsewhere, imported when called."""
 
 import os
 import sys
@@ -21,12 +21,8 @@ app = typer.Typer(
 
 Adapters = Annotated[list[str] | None, typer.Option("--adapter", help="Only this adapter (repeatable).")]
 Formats = Annotated[list[str] | None, typer.Option("--format", help="Only this number format (repeatable).")]
-Modes = Annotated[
-    list[str] | None, typer.Option("--mode", help="Only this mode: eager, jit ... (repeatable).")
-]
-Devices = Annotated[
-    list[str] | None, typer.Option("--device", help="Only this device: cpu, cuda (repeatable).")
-]
+Modes = Annotated[list[str] | None, typer.Option("--mode", help="Only this mode: eager, jit ... (repeatable).")]
+Devices = Annotated[list[str] | None, typer.Option("--device", help="Only this device: cpu, cuda (repeatable).")]
 
 
 @app.command()
@@ -34,20 +30,19 @@ def audit(
     ops: Annotated[list[str] | None, typer.Argument(help="Operations or families; all without any.")] = None,
     *,
     adapter: Adapters = None,
-    format: Formats = None,  # noqa: A002 - the option's name
+    format: Formats = None,
     mode: Modes = None,
     device: Devices = None,
-    full: Annotated[
-        bool, typer.Option("--full/--quick", help="Everything, or what fits in minutes.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full/--quick", help="Everything, or what fits in minutes.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the drawn inputs.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder; the same one again resumes.")] = None,
 ) -> None:
     """How far is each framework from the truth, operation by operation?"""
-    from oracle.audit import audit as run_audit  # noqa: PLC0415
     from oracle.plan import Selection  # noqa: PLC0415
+    from oracle.present import audit_and_report  # noqa: PLC0415
 
-    selection = Selection.of(ops, adapter, format, mode, device, full=full)
-    run_audit(selection, out=out)
+    chosen = (tuple(names or ()) for names in (ops, adapter, format, mode, device))
+    audit_and_report(Selection(*chosen, full=full, seed=seed), out)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -55,30 +50,22 @@ def truth(
     op: Annotated[str, typer.Argument(help="An operation; `oracle ops` lists them.")],
     args: Annotated[list[str], typer.Argument(help="Numbers (decimal, hex float, inf, nan) or JSON arrays.")],
     *,
-    digits: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Digits of the true value, all proven.")
-    ] = 20,
-    grad: Annotated[
-        bool, typer.Option("--grad", help="The gradient, each output's cotangent being one.")
-    ] = False,
+    digits: Annotated[int, typer.Option(min=1, max=10_000, help="Digits of the true value, all proven.")] = 20,
+    grad: Annotated[bool, typer.Option("--grad", help="The gradient, each output's cotangent being one.")] = False,
     attr: Annotated[list[str] | None, typer.Option(help="An attribute: eps=1e-5 (repeatable).")] = None,
     frameworks: Annotated[bool, typer.Option(help="Also ask every installed framework.")] = True,
 ) -> None:
     """The true value of an operation, and what each framework returns for it."""
-    from oracle.ask import ask, parse_attributes, parse_array  # noqa: PLC0415
+    from oracle.ask import ask, parse_array, parse_attributes  # noqa: PLC0415
 
     arrays = [parse_array(text) for text in args]
-    answer = ask(
-        op, arrays, attrs=parse_attributes(attr or []), digits=digits, grad=grad, frameworks=frameworks
-    )
+    answer = ask(op, arrays, attrs=parse_attributes(attr or []), digits=digits, grad=grad, frameworks=frameworks)
     _console().print(answer)
 
 
 @app.command()
 def ops(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Operations or families; all without any.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Operations or families; all without any.")] = None,
 ) -> None:
     """The operations that the oracle knows, with their formulas."""
     from oracle.listing import listing  # noqa: PLC0415
@@ -121,9 +108,7 @@ def _run(arguments: list[str]) -> int:
         if os.environ.get("ORACLE_DEBUG"):
             traceback.print_exc()
         where = "set ORACLE_DEBUG=1 for the traceback and report it"
-        return _say(
-            f"this is a bug of the oracle: {type(error).__name__}: {error}; {where}", OracleBugError.exit_code
-        )
+        return _say(f"this is a bug of the oracle: {type(error).__name__}: {error}; {where}", OracleBugError.exit_code)
 
 
 def _say(message: str, code: int) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -87,9 +88,7 @@ def gpus() -> list[dict[str, str]]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [
-        dict(zip(("name", "driver", "memory"), line.split(", "), strict=False))
-        for line in told.splitlines()
-        if line
+        dict(zip(("name", "driver", "memory"), line.split(", "), strict=False)) for line in told.splitlines() if line
     ]
 
 
@@ -118,6 +117,15 @@ def manifest(**run: Any) -> dict[str, Any]:
         "flags": flags(),
         **run,
     }
+
+
+COMPARABLE = ("versions", "cpu", "gpus", "flags")
+
+
+def comparable_hash(facts: Mapping[str, Any]) -> str:
+    """Eight digits over everything that makes the answers of two runs comparable."""
+    text = json.dumps([facts[part] for part in COMPARABLE], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -25,9 +25,7 @@ class JudgePool:
     def __enter__(self) -> "JudgePool":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         self._pool.close() if kind is None else self._pool.stop()
         self._pool.join()
 

@@ -9,8 +9,10 @@ Advance = Callable[[int, str], None]
 _PLAIN_SECONDS = 10.0
 
 
-def silent(count: int, what: str) -> None:
-    """An `Advance` that shows nothing."""
+@contextmanager
+def silent(total: int) -> Iterator[Advance]:
+    """Shows nothing."""
+    yield lambda count, what: None
 
 
 @contextmanager
