@@ -1,0 +1,132 @@
+"""What the page of one operation shows of each candidate: its numbers, its error over the inputs, its worst inputs."""
+
+import bisect
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from oracle.reports.results import Cell, Line, Results, error_class, largest
+from oracle.types import CLASSES, Row
+
+WORST_SHOWN = 8
+# Finer than a plot 600 pixels wide can show over 80 decades on both sides.
+_BINS_PER_DECADE = 3
+_FINEST = 40
+_DIGITS = 5
+_NUMBERS = ("max_ulp", "max_ulp_flush_tolerant", "max_ulp_at_scale", "budget_used", "budget_used_stepwise",
+            "budget_used_probable")  # fmt: skip
+_CASE = ("config", "output", "region", "verdict", "reason", "elements", "undecided", "rungs", "max_ulp", "max_ulp_interval",
+         "mean_abs_ulp", "max_ulp_flush_tolerant", "max_ulp_at_scale", "correctly_rounded", "budget_used",
+         "budget_used_stepwise", "budget_used_probable", "classes", "seconds", "seed", "input_hash")  # fmt: skip
+
+
+def operation_detail(results: Results, op: str) -> dict[str, Any]:
+    """Formula, source, and for each direction one entry per candidate."""
+    lines = [line for line in results.cells if line.op == op]
+    return {
+        "name": op,
+        **{name: results.about(op, name) for name in ("family", "formula", "source")},
+        "directions": {line.direction: _candidates(results, line) for line in lines},
+    }
+
+
+def _candidates(results: Results, line: Line) -> list[dict[str, Any]]:
+    cells = results.cells[line]
+    return [{"column": n, **_candidate(cells[c])} for n, c in enumerate(results.columns) if c in cells]
+
+
+def _candidate(cell: Cell) -> dict[str, Any]:
+    return {
+        "verdict": cell.verdict,
+        "class": cell.error_class,
+        "reason": next((row.reason for row in cell.deciding if row.reason), ""),
+        **{name: rounded(largest(getattr(row, name) for row in cell.rows)) for name in _NUMBERS},
+        "max_ulp_interval": _widest(cell.rows),
+        "elements": sum(row.elements for row in cell.rows),
+        "undecided": sum(row.undecided for row in cell.rows),
+        "correctly_rounded": _mean(cell.rows, "correctly_rounded"),
+        "mean_abs_ulp": rounded(_mean(cell.rows, "mean_abs_ulp")),
+        "classes": {name: sum(row.classes[name] for row in cell.rows) for name in CLASSES},
+        "curve": _curve(cell.rows),
+        "histogram": _histogram(cell.rows),
+        "worst": _worst(cell.rows),
+        "special": [dict(special) for row in cell.rows for special in row.special],
+        "cases": [_case(row) for row in cell.rows],
+    }
+
+
+def _case(row: Row) -> dict[str, Any]:
+    data = row.to_json()
+    return {name: data[name] for name in _CASE}
+
+
+def _widest(rows: Sequence[Row]) -> list[float] | None:
+    known = [row for row in rows if row.max_ulp is not None and row.max_ulp_interval is not None]
+    return list(max(known, key=lambda row: row.max_ulp).max_ulp_interval) if known else None  # type: ignore[arg-type]
+
+
+def _mean(rows: Sequence[Row], name: str) -> float | None:
+    """Mean over the decided elements of all rows."""
+    known = [(row.decided, getattr(row, name)) for row in rows if getattr(row, name) is not None and row.decided]
+    return sum(n * value for n, value in known) / sum(n for n, _ in known) if known else None
+
+
+def _worst(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The worst inputs of all rows, each with its case and the code that shows it."""
+    entries = [
+        {**worst, "config": row.config, "output": row.output, "region": row.region, "class": error_class(row),
+         "reproduction": worst.get("reproduction", row.reproduction)}
+        for row in rows
+        for worst in row.worst
+    ]  # fmt: skip
+    entries.sort(key=lambda e: (e["ulp"] is None, e["budget_used"] or 0.0, abs(e["ulp"] or 0.0)), reverse=True)
+    return entries[:WORST_SHOWN]
+
+
+def _curve(rows: Sequence[Row]) -> dict[str, list[float | None]] | None:
+    """The upper envelope of the rows' curves; a null error is a class of its own and wins its bin."""
+    points = [
+        (x, error) for row in rows if row.curve for x, error in zip(row.curve["x"], row.curve["max_ulp"], strict=True)
+    ]
+    if not points:
+        return None
+    per_decade = _resolution([abs(x) for x, _ in points if x])
+    bins: dict[tuple[int, int], tuple[float, float | None]] = {}
+    for x, error in points:
+        place = (int(math.copysign(1, x)), round(math.log10(abs(x)) * per_decade)) if x else (0, 0)
+        if place not in bins or _above(error, bins[place][1]):
+            bins[place] = (x, error)
+    envelope = sorted(bins.values(), key=lambda point: point[0])
+    return {"x": [rounded(x) for x, _ in envelope], "max_ulp": [rounded(error) for _, error in envelope]}
+
+
+def _resolution(magnitudes: Sequence[float]) -> float:
+    """Bins per decade: fine over a few decades, coarse over many."""
+    if not magnitudes:
+        return _FINEST
+    decades = math.log10(max(magnitudes)) - math.log10(min(magnitudes))
+    return min(max(240 / max(decades, 1.0), _BINS_PER_DECADE), _FINEST)
+
+
+def _above(error: float | None, other: float | None) -> bool:
+    return other is not None and (error is None or error > other)
+
+
+def _histogram(rows: Sequence[Row]) -> dict[str, list[float]] | None:
+    """The sum of the rows' histograms; rows with other edges are counted by the middle of their bins."""
+    known = [row.histogram for row in rows if row.histogram and any(row.histogram["counts"])]
+    if not known:
+        return None
+    edges = list(known[0]["edges"])
+    counts = [0] * (len(edges) - 1)
+    for histogram in known:
+        for n, count in enumerate(histogram["counts"]):
+            middle = (histogram["edges"][n] + histogram["edges"][n + 1]) / 2
+            counts[min(max(bisect.bisect_right(edges, middle) - 1, 0), len(counts) - 1)] += count
+    return {"edges": edges, "counts": counts}
+
+
+def rounded(value: float | None) -> float | None:
+    """`value` with the digits that a plot or a table can show."""
+    return None if value is None else float(f"{value:.{_DIGITS}g}")
+
