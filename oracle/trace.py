@@ -88,7 +88,7 @@ class Node:
     @property
     def reads(self) -> tuple[int, ...]:
         """Ids of the values that this node reads, in order, repeated where it reads one twice."""
-        return tuple(references([list(self.inputs), dict(self.attrs)]))
+        return tuple(references([*self.inputs, *self.attrs.values()]))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,172 @@
+"""What `explain` returns: the total error, and for every operation its part in it."""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """One operation's part.
+
+    Errors are root mean squares over the outputs' elements: `local_error` made here on the actual inputs,
+    `inherited_error` carried in and through. `contribution` is the signed part of the target's total error.
+    `budget_used` is the local error over the rounding budget (norms; above 1 it is not rounding), NaN where it was not
+    measured. `condition` says how much the relative error of the inputs grows in passing. `flips` counts decisions
+    (arg-max, comparisons, window maxima) that exact arithmetic takes otherwise.
+    """
+
+    index: int
+    op: str
+    scope: str
+    layer: str
+    phase: str
+    step: int
+    time_step: int | None
+    source: str
+    format: str
+    elements: int
+    magnitude: float
+    local_error: float
+    inherited_error: float
+    contribution: float
+    budget_used: float
+    budget_worst: float
+    condition: float
+    flips: int
+    self_referenced: bool
+
+    @property
+    def accused(self) -> bool:
+        """Whether the local error is more than any honest rounding."""
+        return self.budget_used > 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Does it matter: the closest call of the outputs' arg-max against the error that could turn it.
+
+    `margin` is the smallest gap between the two largest outputs of a row, `error` the error of that gap,
+    `flipped` how many rows exact arithmetic decides otherwise.
+    """
+
+    rows: int
+    margin: float
+    error: float
+    flipped: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The error of one target of a recorded run, taken apart.
+
+    `total` is the norm of the target's error (signed for a loss); `remainder` what the contributions leave of it;
+    `completeness` the largest relative |F(d) - actual|, zero for a faithful trace; `points` the quadrature points
+    used; `carrier_error` a bound of the float64 arithmetic's own error in the total, where it was certified.
+    """
+
+    target: str
+    total: float
+    remainder: float
+    magnitude: float
+    completeness: float
+    points: int
+    nodes: tuple[NodeReport, ...]
+    framework: str
+    execution: str
+    unchanged: bool | None
+    carrier_error: float = float("nan")
+    decision: Decision | None = None
+    compilation: float | None = None
+    missing: tuple[str, ...] = field(default=())
+
+    @property
+    def accused(self) -> tuple[NodeReport, ...]:
+        """Operations beyond their rounding budget, worst contribution first."""
+        return tuple(sorted((n for n in self.nodes if n.accused), key=lambda n: -abs(n.contribution)))
+
+    def blame(self, count: int = 5) -> tuple[NodeReport, ...]:
+        """The operations with the largest contributions."""
+        return tuple(sorted(self.nodes, key=lambda n: -abs(n.contribution))[:count])
+
+    def grouped(self, key: str | Callable[[NodeReport], Any]) -> dict[Any, float]:
+        """Contributions summed by a field of the nodes ("scope", "op", "phase", "time_step"), largest first."""
+        of = key if callable(key) else lambda node: getattr(node, key)
+        sums: dict[Any, float] = {}
+        for node in self.nodes:
+            sums[of(node)] = sums.get(of(node), 0.0) + node.contribution
+        return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
+
+    def sentence(self) -> str:
+        """One sentence: how large the error is, and who made most of it."""
+        relative = abs(self.total) / self.magnitude if self.magnitude else 0.0
+        head = f"{self.target}: error {self.total:.3g} ({relative:.2g} of its magnitude)"
+        top = self.blame(1)
+        if not self.total or not top:
+            return f"{head}; every operation is exact on this path."
+        node = top[0]
+        place = node.scope or node.op
+        share = node.contribution / self.total
+        verdict = (
+            f"beyond its rounding budget ({node.budget_used:.3g}x)"
+            if node.accused
+            else f"rounding, {node.budget_used:.1%} of its budget"
+        )
+        return f"{head}; the largest part, {share:.0%}, is made by {node.op} in {place}: {verdict}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        data = asdict(self)
+        data["nodes"] = [asdict(n) | {"accused": n.accused} for n in self.nodes]
+        data["sentence"] = self.sentence()
+        return data
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Strict JSON (non-finite numbers as strings), written to `path` if given."""
+        text = json.dumps(_strict(self.to_dict()), indent=1, allow_nan=False)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with one row for each node."""
+        import pandas as pd  # noqa: PLC0415 - an optional extra
+
+        return pd.DataFrame([asdict(n) | {"accused": n.accused} for n in self.nodes])
+
+    def to_html(self, path: str | Path) -> Path:
+        """One self-contained page, opened offline."""
+        from oracle.reports.explanation import explanation_page  # noqa: PLC0415 - reports are an extra
+
+        path = Path(path)
+        path.write_text(explanation_page(_strict(self.to_dict())), encoding="utf-8")
+        return path
+
+    def _repr_html_(self) -> str:
+        from oracle.reports.explanation import explanation_fragment  # noqa: PLC0415
+
+        return explanation_fragment(_strict(self.to_dict()))
+
+    def __str__(self) -> str:
+        return "\n".join([self.sentence(), *_table(self.blame())])
+
+
+def _table(nodes: Iterable[NodeReport]) -> list[str]:
+    rows = [f"{'contribution':>13} {'budget':>8}  operation"]
+    for n in nodes:
+        rows.append(f"{n.contribution:>13.3g} {n.budget_used:>8.2g}  {n.op}  {n.scope}  {n.phase}  {n.source}")
+    return rows
+
+
+def _strict(value: Any) -> Any:
+    """`value` with non-finite floats as the strings "nan", "inf", "-inf"."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    return value

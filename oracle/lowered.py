@@ -1,0 +1,166 @@
+"""One recorded operation as a function of reference operations, compiled once for all nodes alike.
+
+A node's arrays are split into three: *reals*, which carry errors and derivatives; *facts*, the integers and booleans
+that direct it; and *static* arrays, which the lowering needs as concrete numbers. Nodes with the same operation,
+literals, shapes and static arrays share one compiled function.
+"""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from oracle.reference.lowerings import Lowering, lowering
+from oracle.reference.program import Program, trace
+from oracle.trace import Node, Trace, is_reference, references, substitute
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What decides a compiled function: operation, literals with numbered slots, shapes, static arrays."""
+
+    framework: str
+    op: str
+    literals: str
+    reals: tuple[int, ...]
+    facts: tuple[int, ...]
+    static: tuple[tuple[int, str, tuple[int, ...], bytes], ...]
+    shapes: tuple[tuple[int, ...], ...]
+    fact_dtypes: tuple[str, ...]
+    real_outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LoweredNode:
+    """A node of the trace with its meaning.
+
+    `reals`, `facts` are the ids of the values it reads; `outputs` the ids of its real outputs, `decisions` those of
+    its integer and boolean ones. `signature` is None for a node without a lowering: it is self-referenced.
+    """
+
+    node: Node
+    signature: Signature | None
+    reals: tuple[int, ...]
+    facts: tuple[int, ...]
+    outputs: tuple[int, ...]
+    decisions: tuple[int, ...]
+
+    @property
+    def self_referenced(self) -> bool:
+        """Whether the operation has no lowering, so that its own recorded result stands for its meaning."""
+        return self.signature is None
+
+
+def is_real(dtype: str) -> bool:
+    """Whether `dtype` names a format of real numbers."""
+    return dtype.startswith(("float", "bfloat"))
+
+
+def lower(recorded: Trace, node: Node, arrays: Mapping[int, np.ndarray]) -> LoweredNode:
+    """The meaning of `node`; `arrays` supplies the numbers that its lowering needs to be concrete."""
+    known = lowering(recorded.framework, node.op)
+
+    def dtype(value: int) -> str:
+        return recorded.values[value].dtype
+
+    outputs = [o for o in node.outputs if o is not None]
+    real_outputs = tuple(o for o in outputs if is_real(dtype(o)))
+    decisions = tuple(o for o in outputs if not is_real(dtype(o)))
+    ids = tuple(dict.fromkeys(node.reads))
+    if known is None:
+        return LoweredNode(node, None, tuple(i for i in ids if is_real(dtype(i))), (), real_outputs, decisions)
+    frozen = _static_values(known, node)
+    reals = tuple(i for i in ids if i not in frozen and is_real(dtype(i)))
+    facts = tuple(i for i in ids if i not in frozen and i not in reals)
+    slots = {value: slot for slot, value in enumerate(ids)}
+    signature = Signature(
+        recorded.framework,
+        node.op,
+        json.dumps([_renumbered(node.inputs, slots), {k: _renumbered(v, slots) for k, v in node.attrs.items()}]),
+        tuple(slots[i] for i in reals),
+        tuple(slots[i] for i in facts),
+        tuple((slots[i], str(arrays[i].dtype), arrays[i].shape, arrays[i].tobytes()) for i in ids if i in frozen),
+        tuple(recorded.values[i].shape for i in ids),
+        tuple(dtype(i) for i in facts),
+        tuple(k for k, o in enumerate(node.outputs) if o is not None and is_real(dtype(o))),
+    )
+    return LoweredNode(node, signature, reals, facts, real_outputs, decisions)
+
+
+def _static_values(known: Lowering, node: Node) -> set[int]:
+    positions = known.static_positions(len(node.inputs))
+    return {v for p in positions for v in references(node.inputs[p])}
+
+
+def _renumbered(tree: Any, slots: Mapping[int, int]) -> Any:
+    if is_reference(tree):
+        return {"value": slots[tree["value"]]}
+    if isinstance(tree, dict):
+        return {key: _renumbered(part, slots) for key, part in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_renumbered(part, slots) for part in tree]
+    return tree
+
+
+@functools.lru_cache(maxsize=4096)
+def meaning(signature: Signature) -> Any:
+    """The node as `f(reals, facts) -> outputs`: all outputs in order, None where the lowering has none."""
+    known = lowering(signature.framework, signature.op)
+    assert known is not None
+    inputs, attrs = json.loads(signature.literals)
+    static = {slot: np.frombuffer(data, dtype).reshape(shape) for slot, dtype, shape, data in signature.static}
+
+    def apply(reals: Sequence[Array], facts: Sequence[Array]) -> list[Array | None]:
+        values = dict(static)
+        values.update(zip(signature.reals, reals, strict=True))
+        values.update(zip(signature.facts, facts, strict=True))
+        result = known(*substitute(inputs, values), **{k: substitute(v, values) for k, v in attrs.items()})
+        return list(result) if isinstance(result, tuple | list) else [result]
+
+    return apply
+
+
+@functools.lru_cache(maxsize=4096)
+def forward_function(signature: Signature) -> Any:
+    """The compiled meaning: `(reals, facts) -> [outputs]`."""
+    return jax.jit(meaning(signature))
+
+
+@functools.lru_cache(maxsize=4096)
+def program(signature: Signature) -> Program:
+    """The meaning as a straight-line program over the reals, then the facts: for balls and budgets."""
+    apply = meaning(signature)
+    count = len(signature.reals)
+    examples = [jax.ShapeDtypeStruct(signature.shapes[s], np.float64) for s in signature.reals]
+    examples += [
+        np.zeros(signature.shapes[s], kind) for s, kind in zip(signature.facts, signature.fact_dtypes, strict=True)
+    ]
+
+    def real_outputs(*operands: Array) -> list[Array]:
+        outputs = apply(operands[:count], operands[count:])
+        return [outputs[k] for k in signature.real_outputs if outputs[k] is not None]
+
+    return trace(real_outputs, *examples)
+
+
+@functools.lru_cache(maxsize=4096)
+def pullback_function(signature: Signature) -> Any:
+    """Compiled: `(reals, facts, cotangents of the real outputs) -> cotangents of the reals`."""
+    apply = meaning(signature)
+
+    def pull(reals: Sequence[Array], facts: Sequence[Array], cotangents: Sequence[Array]) -> list[Array]:
+        def real_outputs(*operands: Array) -> list[Array]:
+            outputs = apply(operands, facts)
+            paired = zip(signature.real_outputs, cotangents, strict=True)
+            return [jax.numpy.zeros(c.shape) if outputs[k] is None else outputs[k].reshape(c.shape) for k, c in paired]
+
+        _, back = jax.vjp(real_outputs, *reals)
+        return list(back([jax.numpy.asarray(c, jax.numpy.float64) for c in cotangents]))
+
+    return jax.jit(pull)

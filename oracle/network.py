@@ -1,0 +1,154 @@
+"""The recorded run as one function `F(d)` of the local errors of its operations.
+
+`d` is added at the output of each node. `F(0)` is the run in exact arithmetic; with `d` = the error that each
+operation really made on its actual inputs, `F(d)` is the run that was recorded: that identity is checked, and a trace
+for which it fails is wrong. The arithmetic is XLA's float64, op by op: a carrier, not truth, and its own error is
+stated (`certified`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from oracle.lowered import LoweredNode, forward_function, is_real, lower, pullback_function
+from oracle.trace import Trace
+
+Progress = Callable[[int, int], None]
+Values = dict[int, np.ndarray]
+
+
+class IncompleteTraceError(ValueError):
+    """The trace does not hold what an explanation needs; the message says how to record it again."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The arrays of one evaluation of the network: values by id, and the decisions that differ from the recorded."""
+
+    values: Values
+    flips: dict[int, int] = field(default_factory=dict)
+
+
+class Network:
+    """A trace lowered to reference operations."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.actual: Values = {i: _widened(v.array) for i, v in trace.values.items() if v.array is not None}
+        missing = [v.id for v in trace.values.values() if v.array is None]
+        if missing:
+            raise IncompleteTraceError(
+                f"{len(missing)} of {len(trace.values)} values were recorded as statistics only; an explanation needs "
+                "the arrays: record again with full=True (`oracle record --full`)"
+            )
+        self.nodes: list[LoweredNode] = [lower(trace, node, self.actual) for node in trace.nodes]
+
+    @property
+    def self_referenced(self) -> list[LoweredNode]:
+        """Nodes whose operation has no lowering and makes a real output."""
+        return [n for n in self.nodes if n.self_referenced and n.outputs]
+
+    def apply(self, node: LoweredNode, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """The true outputs of one node on `values`, by id; the recorded ones where it has no meaning."""
+        if node.signature is None:
+            return {o: self.actual[o] for o in (*node.outputs, *node.decisions)}
+        reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
+        outputs = forward_function(node.signature)(reals, facts)
+        named = zip(node.node.outputs, outputs, strict=False)
+        results = {o: np.asarray(y).reshape(self.actual[o].shape) for o, y in named if o is not None and y is not None}
+        return {o: results.get(o, self.actual[o]) for o in (*node.outputs, *node.decisions)}
+
+    def local_errors(self, progress: Progress = lambda done, total: None) -> Values:
+        """For each real output: the recorded value minus the truth on the recorded inputs."""
+        errors: Values = {}
+        with jax.enable_x64(True):
+            for done, node in enumerate(self.nodes):
+                truth = self.apply(node, self.actual)
+                errors.update({o: _difference(self.actual[o], truth[o]) for o in node.outputs})
+                progress(done + 1, len(self.nodes))
+        return errors
+
+    def run(self, errors: Mapping[int, np.ndarray] | None = None, scale: float = 1.0) -> Run:
+        """`F(scale · errors)`; without `errors`, `F(0)`. Decisions (integers, booleans) are taken anew."""
+        values = {i: a for i, a in self.actual.items() if self.trace.values[i].is_leaf}
+        flips: dict[int, int] = {}
+        with jax.enable_x64(True):
+            for node in self.nodes:
+                results = self.apply(node, values)
+                if errors is not None:
+                    for o in node.outputs:
+                        results[o] = results[o] + scale * errors[o]
+                for o in node.decisions:
+                    changed = int(np.sum(results[o] != self.actual[o]))
+                    if changed:
+                        flips[o] = changed
+                values.update(results)
+        return Run(values, flips)
+
+    def pull_back(self, run: Run, cotangents: Mapping[int, np.ndarray]) -> Values:
+        """Cotangents of every value that the target depends on, given those of the target values."""
+        total: Values = {i: np.array(c, np.float64) for i, c in cotangents.items()}
+        with jax.enable_x64(True):
+            for node in reversed(self.nodes):
+                self._pull_node(node, run.values, total)
+        return total
+
+    def _pull_node(self, node: LoweredNode, values: Values, total: Values) -> None:
+        if node.signature is None or not node.reals or not any(o in total for o in node.outputs):
+            return
+        given = [total.get(o, np.zeros(self.actual[o].shape)) for o in node.outputs]
+        reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
+        for i, c in zip(node.reals, pullback_function(node.signature)(reals, facts, given), strict=True):
+            # Where no derivative exists (0 * inf in the chain rule) nothing can be attributed: the remainder shows it.
+            finite = np.nan_to_num(np.asarray(c), nan=0.0, posinf=0.0, neginf=0.0)
+            total[i] = total[i] + finite if i in total else finite
+
+    def completeness(self, errors: Mapping[int, np.ndarray], targets: Iterable[int]) -> float:
+        """Largest |F(d) - actual| over the targets, relative to the largest actual magnitude."""
+        run = self.run(errors)
+        worst = 0.0
+        for t in targets:
+            size = float(np.max(np.abs(self.actual[t]), initial=0.0)) or 1.0
+            worst = max(worst, float(np.max(np.abs(_difference(run.values[t], self.actual[t])), initial=0.0)) / size)
+        return worst
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.kind in "iub" else np.asarray(array, np.float64)
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a - b, zero where both are the same infinity or NaN; an infinity against a number counts as zero error here.
+
+    Non-finite results are classes, reported apart; they have no size to attribute.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.nan_to_num(np.asarray(a, np.float64) - b, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+__all__ = ["IncompleteTraceError", "Network", "Run", "is_real"]
+
+
+def target_values(trace: Trace, target: str) -> dict[str, int]:
+    """The values that `target` names: "loss", "outputs", "gradients", "parameters", "buffers", or one of their names.
+
+    Raises `ValueError` listing what the trace has.
+    """
+    last = trace.steps[-1]
+    groups: dict[str, dict[str, Any]] = {
+        "outputs": dict(last.outputs),
+        "loss": {"loss": last.loss} if last.loss is not None else {},
+        "gradients": dict(last.gradients),
+        "parameters": dict(last.parameters),
+        "buffers": dict(last.buffers),
+    }
+    if groups.get(target):
+        return groups[target]
+    everything = {name: i for group in groups.values() for name, i in group.items()}
+    if target in everything:
+        return {target: everything[target]}
+    present = [name for name, group in groups.items() if group]
+    raise ValueError(f"the trace has no target {target!r}; it has {', '.join(present)} and {', '.join(everything)}")
