@@ -56,7 +56,7 @@ class Arithmetic:
 
     `u` is the unit roundoff of one operation, `u_sum` that of a partial sum, `quantum` the spacing of subnormals,
     `tiny` the smallest normal number and `largest` the largest finite one. `growth(n)` bounds how many roundings a sum
-    of n + 1 terms accumulates; a sum is rounded once more, by `u_sum_output`, where it is stored in a narrower format.
+    of n + 1 terms accumulates, `division` how many a division; a sum is rounded once more, by `u_sum_output`, where it is stored in a narrower format.
     `function_ulps(name)` is the error, in ulps, granted to the library's elementary function `name`.
     """
 
@@ -67,6 +67,7 @@ class Arithmetic:
     tiny: float = 2.0**-1022
     largest: float = float(np.finfo(np.float64).max)
     growth: Callable[[int], float] = sequential
+    division: float = 1.0
     function_ulps: Callable[[str], float] = lambda name: LIBRARY_ULPS.get(name, 8.0)
 
     def rounded(self, mid: np.ndarray, rad: np.ndarray | float, count: Any = 1.0, floor: Any = True) -> Ball:

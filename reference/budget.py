@@ -21,6 +21,8 @@ from oracle.reference.program import Program
 # An honest library's functions, in ulps: what glibc, SLEEF (u10) and CUDA document for float32, with 2 as the rule.
 HONEST_ULPS = {"pow": 4.0, "erfc": 4.0, "erf_inv": 4.0, "asinh": 4.0, "acosh": 4.0, "atanh": 4.0, "tan": 4.0,
                "sinh": 4.0, "cosh": 4.0, "logistic": 3.0, "lgamma": 8.0, "digamma": 8.0, "polygamma": 8.0}  # fmt: skip
+# A division by a constant may honestly be a product with its rounded reciprocal.
+DIVISION_ROUNDINGS = 2.0
 # In 16 and 8 bits a function is computed in float32 and rounded once.
 ROUNDED_ONCE_ULPS = 0.51
 _SCALE_UNIT = 2.0**-40
@@ -69,7 +71,7 @@ def _fused(fmt: Format) -> Arithmetic:
     wide = format_named(fmt.accumulate)
     # The midpoints are float64 themselves: their own rounding is part of the distance to an honest float64 result.
     u = wide.u + 2.0**-53
-    return Arithmetic(u, u, 0.0, wide.quantum, wide.tiny, wide.max_finite, function_ulps=_honest_ulps)
+    return Arithmetic(u, u, 0.0, wide.quantum, wide.tiny, wide.max_finite, division=DIVISION_ROUNDINGS, function_ulps=_honest_ulps)
 
 
 def _stepwise(fmt: Format) -> Arithmetic:

@@ -112,7 +112,7 @@ def _div(a: Arithmetic, x: Ball, y: Ball, **_: Any) -> Ball:
     low = np.abs(y.mid) - y.radius
     zero = (x.mid == 0) & x.is_exact
     rad = np.where(low > 0, (x.radius + np.abs(mid) * y.radius) / low, np.where(np.isfinite(mid), np.inf, 0.0))
-    result = a.rounded(mid, rad, 1.0, floor=~zero)
+    result = a.rounded(mid, rad, a.division, floor=~zero)
     # A pole is an exact infinity and 0/0 an exact NaN (IEEE 754), not a large number.
     pole = (y.mid == 0) & y.is_exact & ((np.abs(x.mid) > x.radius) | x.is_exact)
     return Ball(result.mid, np.where(pole, 0.0, result.radius))
