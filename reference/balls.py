@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from oracle.reference.formats import Format
 from oracle.reference.program import Program, Step
 
 # Radii are computed in float64 too: a few roundings of relative size 2^-53 each, far below this growth.
@@ -57,6 +58,7 @@ class Arithmetic:
     `u` is the unit roundoff of one operation, `u_sum` that of a partial sum, `quantum` the spacing of subnormals,
     `tiny` the smallest normal number and `largest` the largest finite one. `growth(n)` bounds how many roundings a sum
     of n + 1 terms accumulates, `division` how many a division; a sum is rounded once more, by `u_sum_output`, where it is stored in a narrower format.
+    `constants` is the format that constants (eps, a slope, a momentum) are stored in, None where they are exact;
     `function_ulps(name)` is the error, in ulps, granted to the library's elementary function `name`.
     """
 
@@ -68,6 +70,7 @@ class Arithmetic:
     largest: float = float(np.finfo(np.float64).max)
     growth: Callable[[int], float] = sequential
     division: float = 1.0
+    constants: Format | None = None
     function_ulps: Callable[[str], float] = lambda name: LIBRARY_ULPS.get(name, 8.0)
 
     def rounded(self, mid: np.ndarray, rad: np.ndarray | float, count: Any = 1.0, floor: Any = True) -> Ball:
@@ -98,7 +101,7 @@ def evaluate_balls(program: Program, inputs: list[Ball], arithmetic: Arithmetic)
 
     environment: list[Ball | None] = [None] * len(program.variables)
     for index, value in program.constants.items():
-        environment[index] = Ball(value)
+        environment[index] = _constant(value, arithmetic)
     for index, value in zip(program.inputs, inputs, strict=True):
         environment[index] = value
     with np.errstate(all="ignore"):
@@ -107,6 +110,15 @@ def evaluate_balls(program: Program, inputs: list[Ball], arithmetic: Arithmetic)
             for index, result in zip(step.outputs, results, strict=True):
                 environment[index] = result
     return environment
+
+
+def _constant(value: np.ndarray, arithmetic: Arithmetic) -> Ball:
+    """A constant of the program: exact, or off by its rounding to the format that holds constants."""
+    if arithmetic.constants is None or np.asarray(value).dtype.kind != "f":
+        return Ball(value)
+    stored = arithmetic.constants.round(value).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # minus infinity is a constant of max pooling, and is exact
+        return Ball(value, np.where(stored == value, 0.0, np.abs(stored - value)) * GROW)
 
 
 __all__ = ["GROW", "Arithmetic", "Ball", "Step", "MissingRule", "evaluate_balls", "sequential"]

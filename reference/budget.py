@@ -71,14 +71,16 @@ def _fused(fmt: Format) -> Arithmetic:
     wide = format_named(fmt.accumulate)
     # The midpoints are float64 themselves: their own rounding is part of the distance to an honest float64 result.
     u = wide.u + 2.0**-53
-    return Arithmetic(u, u, 0.0, wide.quantum, wide.tiny, wide.max_finite, division=DIVISION_ROUNDINGS, function_ulps=_honest_ulps)
+    return Arithmetic(u, u, 0.0, wide.quantum, wide.tiny, wide.max_finite, division=DIVISION_ROUNDINGS,
+                      constants=wide, function_ulps=_honest_ulps)  # fmt: skip
 
 
 def _stepwise(fmt: Format) -> Arithmetic:
     wide = format_named(fmt.accumulate)
     return Arithmetic(
-        fmt.u, wide.u, fmt.u, fmt.quantum, fmt.tiny, fmt.max_finite, function_ulps=lambda _: ROUNDED_ONCE_ULPS
-    )
+        fmt.u, wide.u, fmt.u, fmt.quantum, fmt.tiny, fmt.max_finite, constants=fmt,
+        function_ulps=lambda _: ROUNDED_ONCE_ULPS,
+    )  # fmt: skip
 
 
 def _unit_growth() -> Arithmetic:
