@@ -88,9 +88,7 @@ def _own_loss(output: Any) -> Any:
     value = getattr(output, "loss", None)
     value = output if value is None else value
     if getattr(value, "numel", lambda: 0)() != 1:
-        raise ValueError(
-            "the model's output is no scalar and has no .loss; pass loss=<function of output and target>"
-        )
+        raise ValueError("the model's output is no scalar and has no .loss; pass loss=<function of output and target>")
     return value
 
 
@@ -126,9 +124,7 @@ class _Runner:
         for parameter, state in optimizer.state.items():
             for key, tensor in state.items():
                 if isinstance(tensor, self.torch.Tensor):
-                    self.observer.versions.leaf(
-                        tensor, "state", f"{names.get(id(parameter), 'parameter')}.{key}"
-                    )
+                    self.observer.versions.leaf(tensor, "state", f"{names.get(id(parameter), 'parameter')}.{key}")
 
     def _adopt_tensor(self, role: str, name: str, tensor: Any) -> None:
         if name not in self.named[role]:

@@ -30,17 +30,14 @@ def _kind(func: Any) -> _Kind:
 
     schema = func._schema
     name = str(func)
-    writes = tuple(
-        (i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
-    )
+    writes = tuple((i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write)
     composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
     return _Kind(
         name,
         ignored=name.startswith(("profiler.", "prim.", "aten.record_stream")),
         composite=composite,
         random=torch.Tag.nondeterministic_seeded in func.tags and "scaled_dot_product" not in name,
-        allocates=name.split(".")[1]
-        in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
+        allocates=name.split(".")[1] in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
         writes=writes,
     )
 

@@ -16,9 +16,7 @@ def finish_nodes(observer: Any, values: Mapping[int, Value]) -> tuple[Node, ...]
     nodes: list[Node] = []
     for index, record in enumerate(observer.records):
         place = record.place
-        forward = (
-            observer.forward_of.get((record.step, place.sequence)) if place.phase == "backward" else None
-        )
+        forward = observer.forward_of.get((record.step, place.sequence)) if place.phase == "backward" else None
         scope, source, time_step = place.scope, place.source, steps_of.of(record)
         layer = layers[scope].kind if place.call >= 0 else ""
         if forward is not None:

@@ -103,9 +103,7 @@ class Versions:
         """Record memory that was allocated and not written: zeros stand for contents nobody may depend on."""
         storage, shape = self._storage(tensor), tuple(tensor.shape)
         nothing = np.broadcast_to(np.zeros((), _numpy_dtype(tensor)), shape) if self.full else None
-        self.drafts.append(
-            _Draft(shape, dtype_name(tensor.dtype), "constant", "uninitialised", nothing, None)
-        )
+        self.drafts.append(_Draft(shape, dtype_name(tensor.dtype), "constant", "uninitialised", nothing, None))
         storage.holders[_geometry(tensor)] = (len(self.drafts) - 1, storage.version)
         return len(self.drafts) - 1
 
@@ -115,16 +113,12 @@ class Versions:
         if base is None:
             return self.new(tensor, "constant")
         held, version = storage.holders[base]
-        source = self._bring_up_to_date(
-            storage, tensor.as_strided(base[1], base[2], base[0]), base, held, version
-        )
+        source = self._bring_up_to_date(storage, tensor.as_strided(base[1], base[2], base[0]), base, held, version)
         value = self.new(tensor)
         self.emit("oracle.view", [reference(source), _described(base), _described(geometry)], [value])
         return value
 
-    def _bring_up_to_date(
-        self, storage: _Storage, tensor: Any, geometry: Geometry, held: int, version: int
-    ) -> int:
+    def _bring_up_to_date(self, storage: _Storage, tensor: Any, geometry: Geometry, held: int, version: int) -> int:
         for when, where, written in storage.writes:
             if when <= version or not _touch(where, geometry):
                 continue
@@ -150,11 +144,7 @@ class Versions:
         """A current value on the storage with as many elements, all distinct in memory: a rearrangement."""
         size = tensor.numel()
         for geometry, (held, version) in storage.holders.items():
-            if (
-                version == storage.version
-                and _is_dense(geometry, size)
-                and _is_dense(_geometry(tensor), size)
-            ):
+            if version == storage.version and _is_dense(geometry, size) and _is_dense(_geometry(tensor), size):
                 return held if geometry[0] == tensor.storage_offset() else None
         return None
 
@@ -220,12 +210,7 @@ def _touch(a: Geometry, b: Geometry) -> bool:
 
 def _covers(base: Geometry, view: Geometry) -> bool:
     size = math.prod(base[1])
-    return (
-        base[3] == view[3]
-        and _is_dense(base, size)
-        and base[0] <= view[0]
-        and _end(*base[:3]) >= _end(*view[:3])
-    )
+    return base[3] == view[3] and _is_dense(base, size) and base[0] <= view[0] and _end(*base[:3]) >= _end(*view[:3])
 
 
 def _is_dense(geometry: Geometry, size: int) -> bool:

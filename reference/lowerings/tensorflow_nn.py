@@ -1,6 +1,5 @@
 """TensorFlow's pooling, batch normalization, image resizing. Source: core/ops/nn_ops.cc, image_ops.cc."""
 
-
 from typing import Any
 
 import numpy as np

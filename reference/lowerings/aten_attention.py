@@ -1,0 +1,149 @@
+"""Scaled dot-product attention: the fused kernels, forward and backward.
+
+The backward kernels are functions of the recorded output and log-sum-exp, which they are given instead of the weights.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from oracle.reference.lazy import jnp
+from oracle.reference.lowerings.aten import aten
+
+_NO_MEANING = (None,) * 2
+
+
+def _scores(q: Any, k: Any, mask: Any, causal: bool, scale: float | None) -> tuple[Any, Any]:
+    """q kᵀ scale + mask, and which entries take part; those that do not are set to an ordinary number."""
+    scores = jnp.matmul(q, jnp.swapaxes(k, -1, -2)) * (_default_scale(q) if scale is None else scale)
+    allowed = np.ones((1, 1), bool)
+    if causal:
+        allowed = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
+    if mask is not None:
+        mask = jnp.asarray(mask)
+        open_ = mask if mask.dtype == bool else mask > -jnp.inf
+        allowed = open_ & allowed
+        scores = scores if mask.dtype == bool else scores + jnp.where(open_, mask, 0.0)
+    allowed = jnp.broadcast_to(allowed, scores.shape)
+    return scores, allowed
+
+
+def _default_scale(q: Any) -> Any:
+    return 1 / jnp.sqrt(jnp.asarray(float(q.shape[-1])))
+
+
+def _repeated(x: Any, heads: int) -> Any:
+    """Key or value heads repeated for grouped queries."""
+    return x if x.shape[1] == heads else jnp.repeat(x, heads // x.shape[1], axis=1)
+
+
+def _attention(q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: float | None) -> tuple[Any, Any]:
+    """softmax(q kᵀ scale + mask) v, and the log-sum-exp of each row of scores. A row with nothing allowed is zero."""
+    k, v = _repeated(k, q.shape[1]), _repeated(v, q.shape[1])
+    scores, allowed = _scores(q, k, mask, causal, scale)
+    lowest = jnp.min(scores, axis=-1, keepdims=True)
+    top = jnp.max(jnp.where(allowed, scores, lowest), axis=-1, keepdims=True)
+    e = jnp.where(allowed, jnp.exp(jnp.where(allowed, scores, top) - top), 0.0)
+    total = jnp.sum(e, axis=-1, keepdims=True)
+    some = total > 0
+    out = jnp.matmul(e, v) / jnp.where(some, total, 1.0)
+    logsumexp = jnp.where(some, top + jnp.log(jnp.where(some, total, 1.0)), -jnp.inf)
+    return out, jnp.squeeze(logsumexp, -1)
+
+
+def _attention_backward(
+    grad: Any, q: Any, k: Any, v: Any, out: Any, logsumexp: Any, mask: Any, causal: bool, scale: float | None
+) -> tuple[Any, Any, Any, Any]:
+    """Gradients in query, key, value and scores, from the weights exp(score - logsumexp)."""
+    groups = q.shape[1] // k.shape[1]
+    wide_k, wide_v = _repeated(k, q.shape[1]), _repeated(v, q.shape[1])
+    scores, allowed = _scores(q, wide_k, mask, causal, scale)
+    rows = logsumexp[..., None]
+    some = rows > -jnp.inf
+    weights = jnp.where(
+        allowed & some, jnp.exp(jnp.where(allowed & some, scores - jnp.where(some, rows, 0.0), 0.0)), 0.0
+    )
+    of_weights = jnp.matmul(grad, jnp.swapaxes(wide_v, -1, -2))
+    of_scores = weights * (of_weights - jnp.sum(grad * out, axis=-1, keepdims=True))
+    factor = _default_scale(q) if scale is None else scale
+    of_q = jnp.matmul(of_scores, wide_k) * factor
+    of_k = jnp.matmul(jnp.swapaxes(of_scores, -1, -2), q) * factor
+    of_v = jnp.matmul(jnp.swapaxes(weights, -1, -2), grad)
+    return of_q, _gathered(of_k, groups), _gathered(of_v, groups), of_scores
+
+
+def _gathered(x: Any, groups: int) -> Any:
+    """The sum over the query heads that share one key head."""
+    if groups == 1:
+        return x
+    n, heads, *rest = x.shape
+    return jnp.sum(jnp.reshape(x, (n, heads // groups, groups, *rest)), axis=2)
+
+
+def _no_dropout(p: float) -> None:
+    if p:
+        raise ValueError("a fused attention kernel with dropout draws inside: its draw is not recorded")
+
+
+@aten("_scaled_dot_product_flash_attention_for_cpu")
+def _flash_cpu(
+    q: Any, k: Any, v: Any, dropout_p: float = 0.0, is_causal: bool = False, attn_mask: Any = None, scale: Any = None
+) -> tuple:
+    _no_dropout(dropout_p)
+    return _attention(q, k, v, attn_mask, is_causal, scale)
+
+
+@aten("_scaled_dot_product_flash_attention_for_cpu_backward")
+def _flash_cpu_backward(
+    grad: Any, q: Any, k: Any, v: Any, out: Any, logsumexp: Any, dropout_p: float, is_causal: bool,
+    attn_mask: Any = None, scale: Any = None,
+) -> tuple:  # fmt: skip
+    _no_dropout(dropout_p)
+    return _attention_backward(grad, q, k, v, out, logsumexp, attn_mask, is_causal, scale)[:3]
+
+
+@aten("_scaled_dot_product_flash_attention")
+def _flash(
+    q: Any, k: Any, v: Any, dropout_p: float = 0.0, is_causal: bool = False, debug: bool = False, scale: Any = None
+) -> tuple:
+    _no_dropout(dropout_p)
+    return (*_attention(q, k, v, None, is_causal, scale), *_NO_MEANING, None, None, None)
+
+
+@aten("_scaled_dot_product_flash_attention_backward")
+def _flash_backward(
+    grad: Any, q: Any, k: Any, v: Any, out: Any, logsumexp: Any, cum_q: Any, cum_k: Any, max_q: int, max_k: int,
+    dropout_p: float, is_causal: bool, seed: Any, offset: Any, scale: Any = None,
+) -> tuple:  # fmt: skip
+    _no_dropout(dropout_p)
+    return _attention_backward(grad, q, k, v, out, logsumexp, None, is_causal, scale)[:3]
+
+
+@aten("_scaled_dot_product_efficient_attention")
+def _efficient(
+    q: Any, k: Any, v: Any, attn_bias: Any, compute_log_sumexp: bool, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: Any = None,
+) -> tuple:  # fmt: skip
+    """The log-sum-exp is padded by the kernel to a multiple of its tile: its recorded value is used."""
+    _no_dropout(dropout_p)
+    return (_attention(q, k, v, attn_bias, is_causal, scale)[0], None, *_NO_MEANING)
+
+
+@aten("_scaled_dot_product_efficient_attention_backward")
+def _efficient_backward(
+    grad: Any, q: Any, k: Any, v: Any, attn_bias: Any, out: Any, logsumexp: Any, seed: Any, offset: Any,
+    dropout_p: float, mask: Any, is_causal: bool = False, scale: Any = None,
+) -> tuple:  # fmt: skip
+    _no_dropout(dropout_p)
+    rows = logsumexp[..., : q.shape[-2]]
+    parts = _attention_backward(grad, q, k, v, out, rows, attn_bias, is_causal, scale)
+    return tuple(p if wanted else None for p, wanted in zip(parts, mask, strict=True))
+
+
+@aten("_scaled_dot_product_cudnn_attention")
+def _cudnn(
+    q: Any, k: Any, v: Any, attn_bias: Any, compute_log_sumexp: bool, dropout_p: float = 0.0, is_causal: bool = False,
+    debug: bool = False, scale: Any = None,
+) -> tuple:  # fmt: skip
+    _no_dropout(dropout_p)
+    return (_attention(q, k, v, attn_bias, is_causal, scale)[0], None, *_NO_MEANING, *_NO_MEANING, None)
