@@ -1,5 +1,6 @@
 """A user's own function or layer against its definition in JAX, with no tolerance to choose."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -10,7 +11,7 @@ from oracle.errors import OracleError
 from oracle.foreign import PullBack, call, leaves, to_numpy
 from oracle.inputs import cotangents, flushed
 from oracle.metric import measure
-from oracle.reference.budget import rounding_budget
+from oracle.reference.budget import Budget, rounding_budget
 from oracle.reference.evaluate import evaluate
 from oracle.reference.formats import Format, format_named
 from oracle.reference.program import Program, trace, vjp
@@ -20,7 +21,7 @@ from oracle.types import Verdict
 from oracle.verdict import Judgement, judge
 
 _GRAVITY = (Verdict.CORRECT, Verdict.WITHIN_BUDGET, Verdict.UNDECIDED, Verdict.BEYOND_BUDGET)
-_MIXING = ("reduce", "cum", "dot", "sort", "scatter", "arg", "top_k", "conv", "iota")
+_MIXING = ("reduce", "cum", "dot", "sort", "scatter", "arg", "top_k", "iota")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def check(
     inputs: Any,
     format: str | None = None,
     grad: bool | Callable[..., Any] = False,
+    forms: Sequence[Callable[..., Any]] = (),
 ) -> CheckResult:
     """How far `fn(*inputs)` is from the exact value of `reference(*inputs)`, and whether that is still rounding.
 
@@ -114,8 +116,9 @@ def check(
     the mathematics, evaluated exactly at the very numbers given. `inputs` is one array, a sequence or a mapping (whose
     order is the order of the arguments). The number format is that of each result; `format` names it where the type of
     the result does not say. With `grad=True` the gradients of `fn` with respect to its floating-point inputs are
-    checked too, by its framework's own differentiation at normal cotangents; for NumPy give a function
-    `grad(*inputs, *cotangents)` that returns them. Raises `OracleError` where the two cannot be compared.
+    checked too, by its framework's own differentiation at normal cotangents; for NumPy give a function `grad(*inputs,
+    *cotangents)` that returns them. `forms` are further honest formulas of the same mathematics, in JAX: a rounding
+    error within the budget of any of them is rounding. Raises `OracleError` where the two cannot be compared.
 
         >>> oracle.check(torch.nn.functional.gelu, reference=jax.nn.gelu, inputs=x).raise_if_beyond()
     """
@@ -124,29 +127,34 @@ def check(
     positions = [i for i, x in enumerate(operands.values()) if x.dtype.kind == "f"] if grad else []
     results, pull_back = call(fn, given, positions)
     answers = {"out" if len(results) == 1 else f"out[{i}]": y for i, y in enumerate(results)}
-    checked = _judge_all(reference, operands, answers, format)
+    definitions = (reference, *forms)
+    checked = _judge_all(definitions, operands, answers, format)
     if not grad:
         return CheckResult(checked)
     drawn = {f"cotangent of {name}": _stored_cotangent(name, y, format) for name, y in answers.items()}
     slopes = _gradients(grad, pull_back, given, list(drawn.values()))
     gradients = {f"gradient of {names[p]}": g for p, g in zip(positions, _as_many(slopes, positions), strict=True)}
-    definition = vjp(reference, positions, len(given))
+    slopes_of = [vjp(definition, positions, len(given)) for definition in definitions]
     operands |= {name: c.astype(np.float64) for name, c in drawn.items()}
-    return CheckResult(checked + _judge_all(definition, operands, gradients, format))
+    return CheckResult(checked + _judge_all(slopes_of, operands, gradients, format))
 
 
 def _judge_all(
-    definition: Callable, operands: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray], format: str | None
+    definitions: Sequence[Callable],
+    operands: Mapping[str, np.ndarray],
+    answers: Mapping[str, np.ndarray],
+    format: str | None,
 ) -> tuple[CheckedArray, ...]:
-    """Each answer against the exact value of `definition` at `operands`."""
-    program = _traced(definition, list(operands.values()))
-    _must_fit(program, answers)
+    """Each answer against the exact value of the first of `definitions` at `operands`; the others add to the budget."""
+    programs = [_traced(definition, list(operands.values())) for definition in definitions]
+    _must_fit(programs[0], answers)
     formats = {name: _format_of(name, y, format) for name, y in answers.items()}
-    truths = _truths(program, operands, formats)
+    truths = _truths(programs[0], operands, formats)
     calm = {name: flushed(x, max(formats.values(), key=lambda f: f.tiny)) for name, x in operands.items()}
     unchanged = all(calm[name] is x for name, x in operands.items())
-    at_zero = (None,) * len(answers) if unchanged else _truths(program, calm, formats)
-    labelled = dict(operands) if _is_elementwise(program) else None
+    at_zero = (None,) * len(answers) if unchanged else _truths(programs[0], calm, formats)
+    budgets = {fmt: _budgets(programs, operands, fmt) for fmt in set(formats.values())}
+    labelled = operands if _is_elementwise(programs[0]) else None
     checked = []
     for place, (name, y) in enumerate(answers.items()):
         fmt = formats[name]
@@ -154,9 +162,14 @@ def _judge_all(
             errors = measure(y, truths[place], fmt, flushed=at_zero[place])
         except ValueError as error:
             raise OracleError(f"{name}: {error}") from error
-        budget = rounding_budget(program, list(operands.values()), fmt)[place]
-        checked.append(CheckedArray(name, fmt.name, judge(errors, truths[place], budget, fmt, inputs=labelled)))
+        found = judge(errors, truths[place], budgets[fmt][place], fmt, inputs=labelled)
+        checked.append(CheckedArray(name, fmt.name, found))
     return tuple(checked)
+
+
+def _budgets(programs: Sequence[Program], operands: Mapping[str, np.ndarray], fmt: Format) -> tuple[Budget, ...]:
+    each = [rounding_budget(program, list(operands.values()), fmt) for program in programs]
+    return tuple(functools.reduce(Budget.hull, budgets) for budgets in zip(*each, strict=True))
 
 
 def _truths(program: Program, operands: Mapping[str, np.ndarray], formats: Mapping[str, Format]) -> tuple[Truth, ...]:
