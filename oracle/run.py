@@ -160,5 +160,6 @@ def _collected(journal: Journal, planned: Plan, facts: Mapping[str, Any]) -> Run
     rows = [Row.from_json(row) for row in journal.rows()]
     known = operations()
     named = dict.fromkeys(row.op for row in rows)
-    details = {n: {"family": known[n].family, "formula": known[n].formula, "source": known[n].source} for n in named}
+    told = ("family", "formula", "source", "at_scale")
+    details = {name: {detail: getattr(known[name], detail) for detail in told} for name in named}
     return RunResults(facts, details, rows, planned.left_out)

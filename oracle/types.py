@@ -105,7 +105,7 @@ class RunResults:
     """Everything one audit found: `results.json`. The manifest holds whatever could change a number."""
 
     manifest: Mapping[str, Any]
-    operations: Mapping[str, Mapping[str, str]]
+    operations: Mapping[str, Mapping[str, Any]]
     rows: Sequence[Row]
     left_out: Sequence[Mapping[str, str]] = ()
     schema_version: int = SCHEMA_VERSION

@@ -9,9 +9,6 @@ from oracle.reports.results import Cell, Line, Results, error_class, largest
 from oracle.types import CLASSES, Row
 
 WORST_SHOWN = 8
-# Finer than a plot 600 pixels wide can show over 80 decades on both sides.
-_BINS_PER_DECADE = 3
-_FINEST = 40
 _DIGITS = 5
 _NUMBERS = ("max_ulp", "max_ulp_flush_tolerant", "max_ulp_at_scale", "budget_used", "budget_used_stepwise",
             "budget_used_probable")  # fmt: skip
@@ -90,22 +87,19 @@ def _curve(rows: Sequence[Row]) -> dict[str, list[float | None]] | None:
     ]
     if not points:
         return None
-    per_decade = _resolution([abs(x) for x, _ in points if x])
-    bins: dict[tuple[int, int], tuple[float, float | None]] = {}
+    bins: dict[tuple[float, ...], tuple[float, float | None]] = {}
     for x, error in points:
-        place = (int(math.copysign(1, x)), round(math.log10(abs(x)) * per_decade)) if x else (0, 0)
+        n = _bins_per_decade(x)
+        place = (math.copysign(n, x), round(math.log10(abs(x)) * n)) if x else (0.0,)
         if place not in bins or _above(error, bins[place][1]):
             bins[place] = (x, error)
     envelope = sorted(bins.values(), key=lambda point: point[0])
     return {"x": [rounded(x) for x, _ in envelope], "max_ulp": [rounded(error) for _, error in envelope]}
 
 
-def _resolution(magnitudes: Sequence[float]) -> float:
-    """Bins per decade: fine over a few decades, coarse over many."""
-    if not magnitudes:
-        return _FINEST
-    decades = math.log10(max(magnitudes)) - math.log10(min(magnitudes))
-    return min(max(240 / max(decades, 1.0), _BINS_PER_DECADE), _FINEST)
+def _bins_per_decade(x: float) -> int:
+    """Fine where most inputs of a network lie, coarse over the other seventy decades."""
+    return 24 if 1e-3 <= abs(x) <= 1e3 else 3
 
 
 def _above(error: float | None, other: float | None) -> bool:
@@ -113,17 +107,32 @@ def _above(error: float | None, other: float | None) -> bool:
 
 
 def _histogram(rows: Sequence[Row]) -> dict[str, list[float]] | None:
-    """The sum of the rows' histograms; rows with other edges are counted by the middle of their bins."""
+    """The sum of the rows' histograms on one set of edges, a bin that spans several shared out evenly."""
     known = [row.histogram for row in rows if row.histogram and any(row.histogram["counts"])]
     if not known:
         return None
-    edges = list(known[0]["edges"])
-    counts = [0] * (len(edges) - 1)
+    edges = _edges(max(max(abs(edge) for edge in histogram["edges"]) for histogram in known))
+    counts = [0.0] * (len(edges) - 1)
     for histogram in known:
         for n, count in enumerate(histogram["counts"]):
-            middle = (histogram["edges"][n] + histogram["edges"][n + 1]) / 2
-            counts[min(max(bisect.bisect_right(edges, middle) - 1, 0), len(counts) - 1)] += count
-    return {"edges": edges, "counts": counts}
+            if count:
+                _spread(counts, edges, (histogram["edges"][n], histogram["edges"][n + 1], count))
+    return {"edges": edges, "counts": [float(f"{count:.{_DIGITS}g}") for count in counts]}
+
+
+def _edges(reach: float) -> list[float]:
+    """Eighths up to 2 ulp, halves up to 8, powers of two up to `reach`."""
+    positive = [n / 8 for n in range(1, 16)] + [n / 2 for n in range(4, 16)]
+    positive += [2.0**n for n in range(3, min(max(math.frexp(reach)[1], 3), 1023) + 1)]
+    return [-edge for edge in reversed(positive)] + [0.0] + positive
+
+
+def _spread(counts: list[float], edges: Sequence[float], bin: tuple[float, float, int]) -> None:
+    low, high, count = bin
+    for n in range(max(bisect.bisect_right(edges, low) - 1, 0), len(counts)):
+        if edges[n] >= high:
+            break
+        counts[n] += count * (min(high, edges[n + 1]) - max(low, edges[n])) / (high - low)
 
 
 def rounded(value: float | None) -> float | None:

@@ -4,7 +4,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,7 +145,7 @@ class Results:
 
     def about(self, op: str, detail: str) -> str:
         """The `family`, `formula` or `source` of the operation `op`; empty where the run does not tell."""
-        return self.run.operations.get(op, {}).get(detail, "")
+        return str(self.run.operations.get(op, {}).get(detail, ""))
 
     @functools.cached_property
     def counts(self) -> Mapping[str, int]:
@@ -160,15 +160,22 @@ def load(results: str | Path | Mapping[str, Any] | RunResults) -> Results:
     Raises `OracleError` for an absent or unreadable file, another version, or absent fields.
     """
     if isinstance(results, RunResults):
-        return Results(results)
+        return Results(_without_idle_scales(results))
     content, where = (
         (results, "results") if isinstance(results, Mapping) else (_read(Path(results)), str(results))
     )
     try:
-        return Results(RunResults.from_json(content))
+        return Results(_without_idle_scales(RunResults.from_json(content)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         said = f"no {error}" if isinstance(error, KeyError) else error
         raise OracleError(f"{where}: {said}; expected what `oracle audit` of this release writes") from None
+
+
+def _without_idle_scales(run: RunResults) -> RunResults:
+    """`run` with `max_ulp_at_scale` only where the operation sums: elsewhere the elementwise error is the fair one."""
+    sums = {op for op, about in run.operations.items() if about.get("at_scale")}
+    rows = tuple(row if row.op in sums else replace(row, max_ulp_at_scale=None) for row in run.rows)
+    return replace(run, rows=rows)
 
 
 def _read(path: Path) -> Any:

@@ -141,7 +141,7 @@ function drawCurves(node, entries) {
     hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
   }));
   drawChart(node, traces, {
-    xaxis: { title: { text: "input, logarithmic on both sides of zero", standoff: 8 }, tickvals: scale.tickvals, ticktext: scale.ticktext, zeroline: true },
+    xaxis: { title: { text: "input, logarithmic on both sides of zero" }, tickvals: scale.tickvals, ticktext: scale.ticktext, zeroline: true },
     yaxis: { title: { text: "ulp" }, type: "log", exponentformat: "power", dtick: top > 1e4 ? undefined : 1 },
     shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 0.5, y1: 0.5, line: { color: cssColour("--soft"), width: 1, dash: "dot" } }],
     showlegend: true,
@@ -158,7 +158,7 @@ function drawHistogram(node, entries) {
     return {
       type: "scatter", mode: "lines", name: escapeLabel(columnName(index.columns[entry.column])), line: { ...seriesStyle(n), shape: "hv" },
       x: places, y: [...counts, counts.at(-1)].map((count) => (count ? count / total : null)), connectgaps: false,
-      text: [...counts.map((count, i) => `${brief(bounds[i])} to ${brief(bounds[i + 1])} ulp: ${count} of ${total}`), ""],
+      text: [...counts.map((count, i) => `${brief(bounds[i])} to ${brief(bounds[i + 1])} ulp: ${Math.round(count)} of ${Math.round(total)}`), ""],
       hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
     };
   });
@@ -182,11 +182,11 @@ function escapeLabel(text) {
 
 function worstSection(entries, highlighted) {
   const first = entries.filter((entry) => entry.column === highlighted);
-  const used = (w) => (w.ulp === null ? Infinity : w.budget_used ?? 0);
+  const share = (w) => (w.ulp === null ? Infinity : w.budget_used ?? 0);
   // The worst of every candidate before the second worst of any.
   const all = (first.length ? first : entries)
     .flatMap((entry) => entry.worst.map((w, place) => ({ ...w, place, column: entry.column })))
-    .sort((a, b) => a.place - b.place || (used(b) === used(a) ? 0 : used(b) - used(a)) || Math.abs(b.ulp ?? 0) - Math.abs(a.ulp ?? 0));
+    .sort((a, b) => a.place - b.place || (share(b) === share(a) ? 0 : share(b) - share(a)) || Math.abs(b.ulp ?? 0) - Math.abs(a.ulp ?? 0));
   if (!all.length) return null;
   const table = h("tbody", {}, all.slice(0, 8).map(worstRow));
   const more = all.length > 8 ? h("button", {
