@@ -106,13 +106,12 @@ def sgd_nesterov(
     return parameter - lr * (gradient + momentum * velocity), velocity
 
 
-def _adam_update(m: "jax.Array", v: "jax.Array", attrs: dict[str, Any]) -> "jax.Array":
-    """What Adam subtracts from the parameter, from the new moments."""
-    correction1 = _bias_correction(attrs["beta1"], attrs["step"])
-    correction2 = _bias_correction(attrs["beta2"], attrs["step"])
+def _adam_update(m: "jax.Array", v: "jax.Array", lr: float, betas: tuple[float, float], **attrs: Any) -> "jax.Array":
+    """What Adam subtracts from the parameter, from the new moments; further attributes eps, step, eps_hat."""
+    correction1, correction2 = (_bias_correction(beta, attrs["step"]) for beta in betas)
     if attrs["eps_hat"]:
-        return attrs["lr"] * jnp.sqrt(correction2) / correction1 * m / (jnp.sqrt(v) + attrs["eps"])
-    return attrs["lr"] * (m / correction1) / (jnp.sqrt(v / correction2) + attrs["eps"])
+        return lr * jnp.sqrt(correction2) / correction1 * m / (jnp.sqrt(v) + attrs["eps"])
+    return lr * (m / correction1) / (jnp.sqrt(v / correction2) + attrs["eps"])
 
 
 ADAM = {
@@ -145,19 +144,25 @@ def adam(
     first_moment: "jax.Array",
     second_moment: "jax.Array",
     *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
     weight_decay: float,
-    **attrs: Any,
+    step: int,
+    eps_hat: bool,
 ) -> Arrays:
-    """Adam. Attributes lr, beta1, beta2, eps, weight_decay (added to the gradient), step, eps_hat.
+    """Adam; `weight_decay` adds to the gradient.
 
     `eps_hat` (Keras): lr √(1-β2^t)/(1-β1^t) m/(√v + eps), the form at the end of the paper's section 2.
     Outputs parameter, first_moment, second_moment.
     """
     if weight_decay:
         gradient = gradient + weight_decay * parameter
-    m = _moving_average(first_moment, gradient, attrs["beta1"])
-    v = _moving_average(second_moment, gradient * gradient, attrs["beta2"])
-    return parameter - _adam_update(m, v, attrs), m, v
+    m = _moving_average(first_moment, gradient, beta1)
+    v = _moving_average(second_moment, gradient * gradient, beta2)
+    update = _adam_update(m, v, lr, (beta1, beta2), eps=eps, step=step, eps_hat=eps_hat)
+    return parameter - update, m, v
 
 
 @optimizer(
@@ -177,14 +182,20 @@ def adamw(
     first_moment: "jax.Array",
     second_moment: "jax.Array",
     *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
     weight_decay: float,
-    **attrs: Any,
+    step: int,
+    eps_hat: bool,
 ) -> Arrays:
-    """Adam with decoupled `weight_decay`; further attributes and outputs as `adam`."""
-    m = _moving_average(first_moment, gradient, attrs["beta1"])
-    v = _moving_average(second_moment, gradient * gradient, attrs["beta2"])
-    decayed = parameter * (1 - attrs["lr"] * jnp.asarray(weight_decay))
-    return decayed - _adam_update(m, v, attrs), m, v
+    """Adam with decoupled `weight_decay`; the rest as in `adam`."""
+    m = _moving_average(first_moment, gradient, beta1)
+    v = _moving_average(second_moment, gradient * gradient, beta2)
+    decayed = parameter * (1 - lr * jnp.asarray(weight_decay))
+    update = _adam_update(m, v, lr, (beta1, beta2), eps=eps, step=step, eps_hat=eps_hat)
+    return decayed - update, m, v
 
 
 @optimizer(
