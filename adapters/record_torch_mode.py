@@ -21,6 +21,7 @@ class _Kind(NamedTuple):
     composite: bool
     random: bool
     allocates: bool
+    returns: bool
     writes: tuple[tuple[int, str], ...]
 
 
@@ -28,9 +29,9 @@ class _Kind(NamedTuple):
 def _kind(func: Any) -> _Kind:
     import torch  # noqa: PLC0415
 
-    schema = func._schema
-    name = str(func)
-    writes = tuple((i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write)
+    schema, name = func._schema, str(func)
+    rearranges = torch.Tag.inplace_view in func.tags  # `transpose_` changes the tensor's geometry, not its memory
+    written = [a.alias_info is not None and a.alias_info.is_write and not rearranges for a in schema.arguments]
     composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
     return _Kind(
         name,
@@ -38,7 +39,8 @@ def _kind(func: Any) -> _Kind:
         composite=composite,
         random=torch.Tag.nondeterministic_seeded in func.tags and "scaled_dot_product" not in name,
         allocates=name.split(".")[1] in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
-        writes=writes,
+        returns=bool(schema.returns),
+        writes=tuple((i, a.name) for i, a in enumerate(schema.arguments) if written[i]),
     )
 
 
@@ -95,7 +97,7 @@ class Observer:
         if kind.allocates:
             self.versions.uninitialised(result)
             return result
-        made = self._outputs(result, written, "random" if kind.random else "intermediate")
+        made = self._outputs(result if kind.returns else [], written, "random" if kind.random else "intermediate")
         if made is not None:
             self._note(kind, inputs, attrs, made, place)
         return result

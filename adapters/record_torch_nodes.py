@@ -1,6 +1,6 @@
 """From records to nodes: backward operations find their forward ones, optimizer operations their layers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oracle.trace import Layer, Node, Value, references
@@ -33,6 +33,10 @@ def finish_nodes(observer: Any, values: Mapping[int, Value]) -> tuple[Node, ...]
     return tuple(nodes)
 
 
+def _reads(record: Any) -> Iterator[int]:
+    return references([record.inputs, *record.attrs.values()])
+
+
 def _owner(name: str) -> str:
     """The layer that a parameter (or its optimizer state) belongs to: its path without the last name."""
     return name.rpartition(".")[0]
@@ -40,7 +44,7 @@ def _owner(name: str) -> str:
 
 def _inherited(record: Any, owners: dict[int, str]) -> str:
     """The layer whose parameter an optimizer operation works on, if it works on one only."""
-    found = {owners[i] for i in references([record.inputs, record.attrs]) if i in owners}
+    found = {owners[i] for i in _reads(record) if i in owners}
     scope = found.pop() if len(found) == 1 else ""
     if scope:
         owners.update((out, scope) for out in record.outputs if out is not None)
@@ -70,7 +74,7 @@ class _TimeSteps:
         if record.op == "aten.unbind.int":
             self.reached.update((out, i) for i, out in enumerate(record.outputs) if out is not None)
             return None
-        steps = [self.reached[i] for i in references([record.inputs, record.attrs]) if i in self.reached]
+        steps = [self.reached[i] for i in _reads(record) if i in self.reached]
         if not steps:
             return None
         self.reached.update((out, max(steps)) for out in record.outputs if out is not None)

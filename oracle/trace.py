@@ -6,7 +6,8 @@ A *value* is one version of one array: writing in place, and writing through a v
 value never changes. A *node* is one operation that really executed. Its `inputs` and `attrs` are trees of
 JSON literals (null, booleans, integers, floats, strings, lists, objects) in which an object of the form
 `{"value": 7}` stands for value 7. The lowering of the operation is called with them, arrays in the places of
-values, as `lowering(trace.framework, node.op)(*inputs, **attrs)`, and returns the node's `outputs` in order.
+values (`Node.arguments`), as `lowering(trace.framework, node.op)(*inputs, **attrs)`, and returns the node's
+`outputs` in order.
 
 In-place operations are recorded by their meaning: the outputs of a node are the arrays it returned that are
 not themselves written arguments, then the new version of each array that it wrote, in argument order.
@@ -89,6 +90,13 @@ class Node:
     def reads(self) -> tuple[int, ...]:
         """Ids of the values that this node reads, in order, repeated where it reads one twice."""
         return tuple(references([*self.inputs, *self.attrs.values()]))
+
+    def arguments(self, values: Mapping[int, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The inputs and attributes with `values[id]` in the places of values: what the operation was called with.
+
+        An attribute may itself be called "value": at the top of `attrs` that is a name, not a reference.
+        """
+        return substitute(list(self.inputs), values), {k: substitute(v, values) for k, v in self.attrs.items()}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Activations and their gradients.
 
-Gradients have torch's own signatures: they take the saved input or output that the kernel is given, and are functions of
-it. Where mathematics leaves a choice at a kink, torch's is taken.
+Gradients have torch's own signatures: they take the saved input or output that the kernel is given, and are functions
+of it. Where mathematics leaves a choice at a kink, torch's is taken.
 """
 
 from typing import Any

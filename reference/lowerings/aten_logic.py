@@ -20,7 +20,10 @@ _COMPARISONS = {
 
 
 def _comparison(function: str) -> Any:
-    return lambda a, b: getattr(jnp, function)(a, b)
+    def compare(a: Any, b: Any) -> Any:
+        return getattr(jnp, function)(a, b)
+
+    return compare
 
 
 for _name, _function in _COMPARISONS.items():
@@ -56,7 +59,7 @@ def _right_shift(a: Any, b: Any) -> Any:
 
 @aten("isnan")
 def _isnan(x: Any) -> Any:
-    return x != x
+    return jnp.isnan(x)
 
 
 @aten("isinf")

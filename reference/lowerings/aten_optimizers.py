@@ -19,13 +19,18 @@ _EXTREMES = {
     "clamp_min": "clamp_min.Tensor",
     "clamp_max": "clamp_max.Tensor",
 }
-_TERNARY = {"addcmul": "addcmul", "addcdiv": "addcdiv"}
 
 
 def _single(name: str) -> Callable:
-    """The lowering of one operation by its aten name, looked up when it runs."""
+    """The lowering of one operation by its aten name, looked up when it runs: the families import in any order."""
     full = f"aten.{name}" if "." in name else f"aten.{name}.default"
-    return lambda *args, **attrs: lowering("torch", full)(*args, **attrs)
+
+    def apply(*args: Any, **attrs: Any) -> Any:
+        define = lowering("torch", full)
+        assert define is not None, full
+        return define(*args, **attrs)
+
+    return apply
 
 
 def _each(function: Callable) -> Callable:
@@ -47,6 +52,12 @@ def _each_with_factors(function: Callable) -> Callable:
     return apply
 
 
+def _weighted(name: str) -> Callable:
+    """`addcmul` or `addcdiv` with the factor in last place, as lists have it."""
+    function = _single(name)
+    return lambda x, a, b, value=1: function(x, a, b, value=value)
+
+
 def _register(name: str, overloads: Sequence[str], function: Callable) -> None:
     aten(*(f"_foreach_{name}.{overload}" for overload in overloads), inplace=True)(function)
 
@@ -61,10 +72,9 @@ for _name, _full in _EXTREMES.items():
     _register(_name, ("Scalar", "List", "ScalarList"), _each(_single(_full)))
 _register("pow", ("Scalar", "ScalarList"), _each(_single("pow.Tensor_Scalar")))
 _register("pow", ("List",), _each(_single("pow.Tensor_Tensor")))
-for _name, _full in _TERNARY.items():
-    _function = lambda x, a, b, value=1, _call=_single(_full): _call(x, a, b, value=value)  # noqa: E731 - bound in a loop
-    _register(_name, ("Scalar", "ScalarList"), _each(_function))
-    _register(_name, ("Tensor",), _each_with_factors(_function))
+for _name in ("addcmul", "addcdiv"):
+    _register(_name, ("Scalar", "ScalarList"), _each(_weighted(_name)))
+    _register(_name, ("Tensor",), _each_with_factors(_weighted(_name)))
 _register("lerp", ("List", "Scalar", "ScalarList"), _each(_single("lerp.Tensor")))
 aten("_foreach_norm.Scalar", ignores=("dtype",))(_each(_single("linalg_vector_norm")))
 aten("_foreach_max")(_each(_single("max")))
@@ -84,6 +94,12 @@ def _unscale(grads: Sequence[Any], found_inf: Any, inv_scale: Any) -> tuple:
     return (*(g * inv_scale for g in grads), jnp.where(jnp.all(finite), found_inf, 1.0))
 
 
+def _decayed(grad: Any, param: Any, weight_decay: Any, maximize: bool) -> Any:
+    """The gradient to descend along, with the weight decay added."""
+    grad = -grad if maximize else grad
+    return grad + weight_decay * param if weight_decay else grad
+
+
 def _adam(decoupled: bool) -> Callable:
     """Adam with its bias corrections; the weight decay added to the gradient, or `decoupled` from it."""
 
@@ -91,19 +107,19 @@ def _adam(decoupled: bool) -> Callable:
         params: Any, grads: Any, means: Any, squares: Any, largest: Any, steps: Any, *, lr: Any, beta1: Any, beta2: Any,
         weight_decay: Any, eps: Any, amsgrad: bool, maximize: bool, **_: Any,
     ) -> tuple:  # fmt: skip
-        new: list[tuple] = []
-        for i, (p, g, m, v, t) in enumerate(zip(params, grads, means, squares, steps, strict=True)):
-            g = -g if maximize else g
-            p = p * (1 - lr * jnp.asarray(weight_decay)) if decoupled else p
-            g = g if decoupled or not weight_decay else g + weight_decay * p
-            m = m + (1 - jnp.asarray(beta1)) * (g - m)
-            v = beta2 * v + (1 - jnp.asarray(beta2)) * (g * g)
-            top = jnp.maximum(largest[i], v) if amsgrad else None
-            root = jnp.sqrt(v if top is None else top) / jnp.sqrt(1 - jnp.power(beta2, t))
-            p = p - lr / (1 - jnp.power(beta1, t)) * m / (root + eps)
-            new.append((p, m, v, top))
-        columns = [[row[k] for row in new] for k in range(4)]
-        return (*columns[0], *grads, *columns[1], *columns[2], *(columns[3] if amsgrad else ()))
+        def one(p: Any, grad: Any, mean: Any, square: Any, top: Any, t: Any) -> tuple:
+            start = p * (1 - lr * jnp.asarray(weight_decay)) if decoupled else p
+            g = _decayed(grad, p, 0 if decoupled else weight_decay, maximize)
+            m = mean + (1 - jnp.asarray(beta1)) * (g - mean)
+            v = beta2 * square + (1 - jnp.asarray(beta2)) * (g * g)
+            highest = jnp.maximum(top, v) if amsgrad else v
+            root = jnp.sqrt(highest) / jnp.sqrt(1 - jnp.power(beta2, t))
+            return start - lr / (1 - jnp.power(beta1, t)) * m / (root + eps), m, v, highest
+
+        tops = largest if amsgrad else [None] * len(params)
+        rows = [one(*row) for row in zip(params, grads, means, squares, tops, steps, strict=True)]
+        p, m, v, highest = zip(*rows, strict=True)
+        return (*p, *grads, *m, *v, *(highest if amsgrad else ()))
 
     return step
 
@@ -119,12 +135,11 @@ def _fused_sgd(
 ) -> tuple:  # fmt: skip
     """Gradient descent; the first step starts the momentum buffer with the gradient itself."""
     updated, kept = [], []
-    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
-        g = (-g if maximize else g) + (weight_decay * p if weight_decay else 0.0)
+    for i, (p, grad) in enumerate(zip(params, grads, strict=True)):
+        g = _decayed(grad, p, weight_decay, maximize)
         if momentum:
-            buffer = g if is_first_step else momentum * buffers[i] + (1 - jnp.asarray(dampening)) * g
-            kept.append(buffer)
-            g = g + momentum * buffer if nesterov else buffer
+            kept.append(g if is_first_step else momentum * buffers[i] + (1 - jnp.asarray(dampening)) * g)
+            g = g + momentum * kept[-1] if nesterov else kept[-1]
         updated.append(p - lr * g)
     return (*updated, *grads, *kept)
 
@@ -136,9 +151,8 @@ def _fused_adagrad(
 ) -> tuple:  # fmt: skip
     """p - lr / (1 + (t - 1) lr_decay) g / (sqrt(sum of squares) + eps)."""
     updated, kept = [], []
-    for p, g, total, t in zip(params, grads, sums, steps, strict=True):
-        g = (-g if maximize else g) + (weight_decay * p if weight_decay else 0.0)
-        total = total + g * g
-        updated.append(p - lr / (1 + (t - 1) * lr_decay) * g / (jnp.sqrt(total) + eps))
-        kept.append(total)
-    return (*updated, *grads, *kept)
+    for p, grad, total, t in zip(params, grads, sums, steps, strict=True):
+        g = _decayed(grad, p, weight_decay, maximize)
+        kept.append(total + g * g)
+        updated.append(p - lr / (1 + (t - 1) * lr_decay) * g / (jnp.sqrt(kept[-1]) + eps))
+    return (*updated, *grads, *kept, *steps)

@@ -17,7 +17,7 @@ def _sum(x: Any, dim: Any = None, keepdim: bool = False, dtype: str | None = Non
 
 @aten("nansum")
 def _nansum(x: Any, dim: Any = None, keepdim: bool = False, dtype: str | None = None) -> Any:
-    return _sum(jnp.where(x == x, x, 0.0), dim, keepdim, dtype)
+    return _sum(jnp.where(jnp.isnan(x), 0.0, x), dim, keepdim, dtype)
 
 
 @aten("mean", "mean.dim")

@@ -25,7 +25,7 @@ def _t(x: Any) -> Any:
     return jnp.transpose(x)
 
 
-@aten("transpose.int", "transpose_copy.int")
+@aten("transpose.int", "transpose_copy.int", "transpose_")
 def _transpose(x: Any, dim0: int, dim1: int) -> Any:
     return jnp.swapaxes(x, dim0, dim1) if jnp.ndim(x) else x
 
