@@ -92,8 +92,11 @@ class Engine(abc.ABC):
         """The framework's array as NumPy, bit for bit, with its true dtype; waits until it is computed."""
 
     @abc.abstractmethod
-    def gradient(self, wrt: Sequence[str], chosen: Sequence[int]) -> str:
-        """Body of `gradient(<args>, cotangents)`: gradients of `forward`'s outputs `chosen` for the names `wrt`."""
+    def gradient(self, wrt: Sequence[str], chosen: str) -> str:
+        """Body of `gradient(ARGUMENTS, cotangents)`: the gradients for the names `wrt`.
+
+        `chosen` is the source of the outputs that have a cotangent, in terms of the tuple `outputs` of `forward`.
+        """
 
     @abc.abstractmethod
     def context(self, request: Request) -> AbstractContextManager[Any]:

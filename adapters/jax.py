@@ -20,26 +20,26 @@ class JaxEngine(Engine):
     wraps_gradient = True
 
     def array(self, value: np.ndarray, device: str) -> Any:
-        import jax.numpy as jnp
+        import jax.numpy as jnp  # noqa: PLC0415
 
         return jnp.array(value)
 
     def numpy(self, value: Any) -> np.ndarray:
         return np.asarray(value)
 
-    def gradient(self, wrt: Sequence[str], chosen: Sequence[int]) -> str:
+    def gradient(self, wrt: Sequence[str], chosen: str) -> str:
         names = ", ".join(wrt)
         return (
             f"def function({names}):\n"
             "    outputs = forward(ARGUMENTS)\n"
-            f"    return [outputs[i] for i in {list(chosen)}]\n"
+            f"    return {chosen}\n"
             f"outputs, pullback = jax.vjp(function, {names})\n"
             "return pullback([c.astype(o.dtype) for c, o in zip(cotangents, outputs)])"
         )
 
     @contextlib.contextmanager
     def context(self, request: Request) -> Iterator[None]:
-        import jax
+        import jax  # noqa: PLC0415
 
         tf32 = "tensorfloat32" if request.device.endswith("-tf32") else "highest"
         with contextlib.ExitStack() as stack:
@@ -50,7 +50,7 @@ class JaxEngine(Engine):
             yield
 
     def wait(self, values: Sequence[Any]) -> None:
-        import jax
+        import jax  # noqa: PLC0415
 
         jax.block_until_ready(list(values))
 
@@ -68,20 +68,20 @@ class JaxEngine(Engine):
         return "\n".join(lines)
 
     def devices(self) -> tuple[str, ...]:
-        import jax
+        import jax  # noqa: PLC0415
 
         on_gpu = any(d.platform == "gpu" for d in jax.devices())
         return ("cpu", "cuda", "cuda-tf32") if on_gpu else ("cpu",)
 
     def manifest(self) -> dict[str, Any]:
-        import jax
+        import jax  # noqa: PLC0415
 
         return {
             "xla_flags": str(jax.config.values.get("xla_flags", "")),
             "default_matmul_precision": jax.config.jax_default_matmul_precision,
             "x64_default": jax.config.jax_enable_x64,
             "backend": jax.default_backend(),
-            "devices": [str(d) for d in jax.devices()],
+            "hardware": [str(d) for d in jax.devices()],
         }
 
 

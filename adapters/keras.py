@@ -54,12 +54,12 @@ class KerasEngine(Engine):
     def numpy(self, value: Any) -> np.ndarray:
         return self.inner.numpy(value)
 
-    def gradient(self, wrt: Sequence[str], chosen: Sequence[int]) -> str:
+    def gradient(self, wrt: Sequence[str], chosen: str) -> str:
         return self.inner.gradient(wrt, chosen)
 
     @contextlib.contextmanager
     def context(self, request: Request) -> Iterator[None]:
-        import keras
+        import keras  # noqa: PLC0415
 
         # Whatever Keras makes itself (learning rates, constants) has this type; a user of float64 sets it.
         before = keras.config.floatx()
@@ -88,7 +88,7 @@ class KerasEngine(Engine):
         return self.inner.devices()
 
     def manifest(self) -> dict[str, Any]:
-        import keras
+        import keras  # noqa: PLC0415
 
         own = {"backend": keras.config.backend(), "floatx": keras.config.floatx(), "epsilon": keras.config.epsilon()}
         return {**own, **self.inner.manifest()}

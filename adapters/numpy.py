@@ -25,7 +25,7 @@ class NumpyEngine(Engine):
     def numpy(self, value: Any) -> np.ndarray:
         return np.asarray(value)
 
-    def gradient(self, wrt: Sequence[str], chosen: Sequence[int]) -> str:
+    def gradient(self, wrt: Sequence[str], chosen: str) -> str:
         raise Refusal("numpy does not differentiate")
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ import ast
 import functools
 import linecache
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +103,8 @@ class Program:
 
     def functions(self) -> str:
         """Source of `forward` and, in direction "vjp", of `gradient`."""
-        returned = ", ".join(self.outputs) + ("," if len(self.outputs) == 1 else "")
-        lines = [f"def forward({', '.join(self.arguments)}):", _indent(self.snippet.call), f"    return {returned}"]
+        body = f"{self.snippet.call}\nreturn {tuple_of(self.outputs)}"
+        lines = [f"def forward({', '.join(self.arguments)}):", _indent(body)]
         if self.wrapper and not (self.backward and self.engine.wraps_gradient):
             lines.append(f"\nforward = {self.wrapper.format('forward')}")
         if self.backward:
@@ -112,7 +112,9 @@ class Program:
         return "\n".join(lines)
 
     def _gradient(self) -> str:
-        chosen = [i for i, c in enumerate(self.request.cotangents) if c is not None]
+        given = [c is not None for c in self.request.cotangents]
+        some = ", ".join(f"outputs[{i}]" for i, is_given in enumerate(given) if is_given)
+        chosen = "outputs" if all(given) else f"[{some}]"
         arguments = ", ".join(self.arguments)
         body = self.engine.gradient(self.request.wrt, chosen).replace("ARGUMENTS", arguments)
         lines = [f"def gradient({arguments}, cotangents):", _indent(body)]
@@ -125,6 +127,12 @@ class Program:
         exec(compile(self.snippet.setup, f"<{self.request.operation}: setup>", "exec"), names)
         exec(_code(self.functions(), self.request.operation), names)
         return names["gradient" if self.backward else "forward"]
+
+
+def tuple_of(names: Iterable[str]) -> str:
+    """Source of the tuple of `names`: "a," or "a, b"."""
+    names = list(names)
+    return ", ".join(names) + ("," if len(names) == 1 else "")
 
 
 def _code(source: str, operation: str) -> Any:

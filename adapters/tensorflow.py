@@ -24,29 +24,29 @@ class TensorFlowEngine(Engine):
     wraps_gradient = True
 
     def array(self, value: np.ndarray, device: str) -> Any:
-        import tensorflow as tf
+        import tensorflow as tf  # noqa: PLC0415
 
         return tf.constant(value)
 
     def numpy(self, value: Any) -> np.ndarray:
-        import tensorflow as tf
+        import tensorflow as tf  # noqa: PLC0415
 
         return tf.convert_to_tensor(value).numpy()
 
-    def gradient(self, wrt: Sequence[str], chosen: Sequence[int]) -> str:
+    def gradient(self, wrt: Sequence[str], chosen: str) -> str:
         names = ", ".join(wrt)
         return (
             "with tf.GradientTape() as tape:\n"
             f"    tape.watch([{names}])\n"
             "    outputs = forward(ARGUMENTS)\n"
-            f"outputs = [outputs[i] for i in {list(chosen)}]\n"
+            f"    outputs = {chosen}\n"
             "cotangents = [tf.cast(c, o.dtype) for c, o in zip(cotangents, outputs)]\n"
             f"return tape.gradient(outputs, [{names}], output_gradients=cotangents)"
         )
 
     @contextlib.contextmanager
     def context(self, request: Request) -> Iterator[None]:
-        import tensorflow as tf
+        import tensorflow as tf  # noqa: PLC0415
 
         tensor_float = tf.config.experimental
         before = tensor_float.tensor_float_32_execution_enabled()
@@ -69,22 +69,20 @@ class TensorFlowEngine(Engine):
         return f"tf.config.experimental.enable_tensor_float_32_execution({request.device.endswith('-tf32')})"
 
     def devices(self) -> tuple[str, ...]:
-        import tensorflow as tf
+        import tensorflow as tf  # noqa: PLC0415
 
         return ("cpu", "cuda", "cuda-tf32") if tf.config.list_physical_devices("GPU") else ("cpu",)
 
     def manifest(self) -> dict[str, Any]:
-        import tensorflow as tf
+        import tensorflow as tf  # noqa: PLC0415
 
         return {
             "threads": tf.config.threading.get_intra_op_parallelism_threads() or "all cores",
             "interop_threads": tf.config.threading.get_inter_op_parallelism_threads() or "all cores",
             "tf32_default": tf.config.experimental.tensor_float_32_execution_enabled(),
             "build": {k: str(v) for k, v in tf.sysconfig.get_build_info().items()},
-            "devices": [d.name for d in tf.config.list_physical_devices()],
+            "hardware": [d.name for d in tf.config.list_physical_devices()],
         }
 
 
-ADAPTERS = (
-    Adapter("tensorflow", TensorFlowEngine(), ROWS),
-)
+ADAPTERS = (Adapter("tensorflow", TensorFlowEngine(), ROWS),)

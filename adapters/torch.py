@@ -8,6 +8,7 @@ import numpy as np
 
 from oracle.adapters.base import Adapter, Engine, Request
 from oracle.adapters.rows.torch import ROWS
+from oracle.reference.formats import FORMATS
 
 AUTOCAST = "torch.autocast('DEVICE', dtype=torch.{})({{}})"
 # NumPy cannot hold torch's narrow formats itself: the bits cross as integers.
@@ -29,7 +30,7 @@ class TorchEngine(Engine):
     wraps_gradient = False
 
     def array(self, value: np.ndarray, device: str) -> Any:
-        import torch
+        import torch  # noqa: PLC0415
 
         value = np.array(value, order="C")
         carrier = CARRIERS.get(value.dtype.name)
@@ -40,26 +41,24 @@ class TorchEngine(Engine):
         return tensor.to(kind(device))
 
     def numpy(self, value: Any) -> np.ndarray:
-        import torch
+        import torch  # noqa: PLC0415
 
         value = value.detach().cpu().contiguous()
         name = str(value.dtype).removeprefix("torch.")
         if name not in CARRIERS:
             return value.numpy()
-        import ml_dtypes
+        return value.view(getattr(torch, CARRIERS[name])).numpy().view(FORMATS[name].dtype)
 
-        return value.view(getattr(torch, CARRIERS[name])).numpy().view(getattr(ml_dtypes, name))
-
-    def gradient(self, wrt: Sequence[str], chosen: Sequence[int]) -> str:
+    def gradient(self, wrt: Sequence[str], chosen: str) -> str:
         return (
             f"wrt = [{', '.join(f'{name}.requires_grad_()' for name in wrt)}]\n"
             "outputs = forward(ARGUMENTS)\n"
-            f"return torch.autograd.grad([outputs[i] for i in {list(chosen)}], wrt, cotangents, allow_unused=True)"
+            f"return torch.autograd.grad({chosen}, wrt, cotangents, allow_unused=True)"
         )
 
     @contextlib.contextmanager
     def context(self, request: Request) -> Iterator[None]:
-        import torch
+        import torch  # noqa: PLC0415
 
         if kind(request.device) == "cpu":
             yield
@@ -75,7 +74,7 @@ class TorchEngine(Engine):
                 f.allow_tf32 = value
 
     def wait(self, values: Sequence[Any]) -> None:
-        import torch
+        import torch  # noqa: PLC0415
 
         if any(v.is_cuda for v in values):
             torch.cuda.synchronize()
@@ -94,12 +93,12 @@ class TorchEngine(Engine):
         return f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {on}"
 
     def devices(self) -> tuple[str, ...]:
-        import torch
+        import torch  # noqa: PLC0415
 
         return ("cpu", "cuda", "cuda-tf32") if torch.cuda.is_available() else ("cpu",)
 
     def manifest(self) -> dict[str, Any]:
-        import torch
+        import torch  # noqa: PLC0415
 
         cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
         return {
@@ -120,6 +119,4 @@ def kind(device: str) -> str:
     return device.partition("-")[0]
 
 
-ADAPTERS = (
-    Adapter("torch", TorchEngine(), ROWS, mixed=("autocast-bfloat16", "autocast-float16")),
-)
+ADAPTERS = (Adapter("torch", TorchEngine(), ROWS, mixed=("autocast-bfloat16", "autocast-float16")),)

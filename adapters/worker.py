@@ -1,6 +1,7 @@
 """Each adapter in a process of its own: a crash, a hang or an exhausted memory is an outcome, not the end of the run.
 
-The process is the framework's alone: Keras needs one backend per process, and flags that one framework sets cannot reach another. Threads and numerical flags are left as the user has them; `Worker.manifest` records them.
+The process is the framework's alone: Keras needs one backend per process, and flags that one framework sets cannot
+reach another. Threads and numerical flags are left as the user has them; `Worker.manifest` records them.
 """
 
 import os
@@ -66,8 +67,12 @@ class Worker:
         return self.submit(request).result()
 
     def manifest(self) -> Mapping[str, Any]:
-        """What could change a number: see `oracle.adapters.manifest.manifest`; an outcome's reason where it failed."""
+        """What could change a number (see `oracle.adapters.manifest.manifest`); `Refusal` where it does not start."""
         return self._ask(_manifest)
+
+    def devices(self) -> tuple[str, ...]:
+        """The devices that the framework sees; `Refusal` where it does not start."""
+        return self._ask(_devices)
 
     def reproduction(self, request: Request, index: tuple[int, ...], output: str = "") -> str:
         """The script of `oracle.adapters.reproduce.reproduction`, made in this process."""
@@ -185,6 +190,11 @@ def _manifest() -> Mapping[str, Any]:
 
     assert _ADAPTER is not None
     return manifest(_ADAPTER)
+
+
+def _devices() -> tuple[str, ...]:
+    assert _ADAPTER is not None
+    return _ADAPTER.devices()
 
 
 def _reproduction(request: Request, index: tuple[int, ...], output: str) -> str:

@@ -1,7 +1,7 @@
 """Rows of Keras, the same on every backend: keras.ops, keras.layers, keras.losses and keras.optimizers.
 
-Keras has channels and batches elsewhere than PyTorch, and gates in another order: what a person porting has to write stands
-in the row. A layer's weights are given through `keras.StatelessScope`, so that its call is a function of them.
+Keras has channels and batches elsewhere than PyTorch, and gates in another order: what a person porting has to write
+stands in the row. A layer's weights are given through `keras.StatelessScope`, so that its call is a function of them.
 """
 
 from oracle.adapters.rows import each
@@ -10,7 +10,7 @@ UNARY = """exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square abs 
     acos:arccos atan:arctan asinh:arcsinh acosh:arccosh atanh:arctanh erf erfc erfinv"""
 ACTIVATIONS = """relu relu6 selu silu mish softplus sigmoid log_sigmoid hard_sigmoid hard_swish hard_tanh softsign
     tanhshrink:tanh_shrink"""
-ADAM = 'learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps'
+ADAM = "learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps"
 PADDED = "x if padding == 'same' else keras.ops.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)]{})"
 
 
@@ -88,8 +88,7 @@ out = keras.ops.swapaxes(keras.ops.dot_product_attention(q, k, v, {option}), 1, 
 def step(optimizer: str, state: str = "", count: str = "0") -> str:
     """One step of an optimizer whose slots hold `state`, after `count` steps."""
     slots = "".join(f", {name}" for name in state.split())
-    result = "parameter, " + state.replace(" ", ", ") if state else "out"
-    outputs = "(parameter,), (_, _{}) =".format(slots) if state else "(out,), _ ="
+    outputs = f"(parameter,), (_, _{slots}) =" if state else "(out,), _ ="
     return f"""
 optimizer = keras.optimizers.{optimizer}
 optimizer.build([keras.Variable(parameter, dtype=parameter.dtype)])
@@ -219,8 +218,7 @@ layer.build((None, None, None, x.shape[1]))""",
     "sgd": step("SGD(lr, weight_decay=weight_decay or None)"),
     "sgd_momentum": "# where lr_in_velocity" + step("SGD(lr, momentum)", "velocity"),
     "sgd_nesterov": "# where lr_in_velocity" + step("SGD(lr, momentum, nesterov=True)", "velocity"),
-    "adam": "# where eps_hat and not weight_decay"
-    + step(f"Adam({ADAM})", "first_moment second_moment", "step - 1"),
+    "adam": "# where eps_hat and not weight_decay" + step(f"Adam({ADAM})", "first_moment second_moment", "step - 1"),
     "adamw": "# where eps_hat"
     + step(f"AdamW({ADAM}, weight_decay=weight_decay)", "first_moment second_moment", "step - 1"),
     "rmsprop": "# where eps_inside" + step("RMSprop(lr, decay, epsilon=eps)", "second_moment"),

@@ -66,12 +66,14 @@ ROWS = {
     "outer": "out = tf.tensordot(a, b, 0)",
     "var": "# where ddof == 0\nout = tf.math.reduce_variance(x, axis)",
     "std": "# where ddof == 0\nout = tf.math.reduce_std(x, axis)",
-    "conv1d": f"""
-{PADS}
-nwc = tf.transpose(x, (0, 2, 1))
-kernel = tf.transpose(weight, (2, 1, 0))
-out = tf.nn.conv1d(nwc, kernel, stride[0], pads, dilations=dilation[0]) + bias
-out = tf.transpose(out, (0, 2, 1))""",
+    "conv1d": """
+        nwc = tf.transpose(x, (0, 2, 1))
+        if padding != "same":
+            nwc = tf.pad(nwc, [(0, 0), *((p, p) for p in padding), (0, 0)])
+        kernel = tf.transpose(weight, (2, 1, 0))
+        mode = "SAME" if padding == "same" else "VALID"
+        out = tf.nn.conv1d(nwc, kernel, stride[0], mode, dilations=dilation[0]) + bias
+        out = tf.transpose(out, (0, 2, 1))""",
     "conv2d": f"""
 {PADS}
 kernel = tf.transpose(weight, (2, 3, 1, 0))
@@ -134,10 +136,17 @@ out = p.read_value()""",
     "sgd_momentum": momentum(nesterov=False),
     "sgd_nesterov": momentum(nesterov=True),
     "adam": "# where eps_hat and not weight_decay"
-    + step("Adam", {"m": "first_moment", "v": "second_moment"}, {
-        "beta1_power": "beta1**step", "beta2_power": "beta2**step", "lr": "lr", "beta1": "beta1", "beta2": "beta2",
-        "epsilon": "eps",
-    }),
-    "adagrad": "# where not eps_inside"
-    + step("AdagradV2", {"accum": "second_moment"}, {"lr": "lr", "epsilon": "eps"}),
+    + step(
+        "Adam",
+        {"m": "first_moment", "v": "second_moment"},
+        {
+            "beta1_power": "beta1**step",
+            "beta2_power": "beta2**step",
+            "lr": "lr",
+            "beta1": "beta1",
+            "beta2": "beta2",
+            "epsilon": "eps",
+        },
+    ),
+    "adagrad": "# where not eps_inside" + step("AdagradV2", {"accum": "second_moment"}, {"lr": "lr", "epsilon": "eps"}),
 }

@@ -103,8 +103,7 @@ ROWS = {
         p.grad = gradient
         torch.optim.SGD([p], lr, weight_decay=weight_decay).step()
         out = p.detach()""",
-    "sgd_momentum": "# where not lr_in_velocity"
-    + step("SGD([p], lr, momentum)", {"momentum_buffer": "velocity"}),
+    "sgd_momentum": "# where not lr_in_velocity" + step("SGD([p], lr, momentum)", {"momentum_buffer": "velocity"}),
     "sgd_nesterov": "# where not lr_in_velocity"
     + step("SGD([p], lr, momentum, nesterov=True)", {"momentum_buffer": "velocity"}),
     "adam": "# where not eps_hat" + step("Adam([p], lr, (beta1, beta2), eps, weight_decay)", MOMENTS, "step - 1"),
