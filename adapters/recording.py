@@ -106,13 +106,17 @@ class Lines:
     """Finds the innermost line of the user's code: not ours, not that of the frameworks in `packages`."""
 
     def __init__(self, *packages: str) -> None:
-        folders = [os.path.dirname(sys.modules[p].__file__ or "") for p in packages if p in sys.modules]
+        folders = [os.path.dirname(str(sys.modules[p].__file__)) for p in packages if p in sys.modules]
         self.skipped = (
             os.path.dirname(__file__),
             os.path.dirname(os.__file__) + os.sep + "contextlib",
             *folders,
         )
         self.is_users: dict[Any, bool] = {}
+
+    def short(self, path: str, line: int) -> str:
+        """A line as it is shown: "train.py:12"."""
+        return f"{short_path(path)}:{line}"
 
     def here(self, depth: int = 1) -> str:
         """The line ("train.py:12") of the innermost frame of the user's, or "" if there is none."""
@@ -123,7 +127,7 @@ class Lines:
             if users is None:
                 users = self.is_users[code] = not code.co_filename.startswith((*self.skipped, "<frozen"))
             if users:
-                return f"{short_path(code.co_filename)}:{frame.f_lineno}"
+                return self.short(code.co_filename, frame.f_lineno)
             frame = frame.f_back
         return ""
 

@@ -147,8 +147,8 @@ def _settle_backward(recording: Recording, node: Node, producers: dict[int, int]
         origin = max(forward or read, default=None)
     if origin is not None:
         made = recording.nodes[origin]
-        places = {f: getattr(made, f) for f in ("scope", "layer", "time_step", "source")}
-        recording.amend(node.index, **places)
+        time_step = made.time_step if node.time_step is None else node.time_step
+        recording.amend(node.index, scope=made.scope, layer=made.layer, source=made.source, time_step=time_step)
 
 
 def _settle_optimizer(recording: Recording, node: Node, owners: dict[int, str], layers: dict[str, Layer]) -> None:
