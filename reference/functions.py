@@ -17,6 +17,8 @@ SLACK = 1 + 2.0**-30
 
 _OVERFLOWING = {"exp", "exp2", "expm1", "sinh", "cosh", "lgamma"}
 
+_GAMMA_FAMILY = {"lgamma", "digamma"}
+
 FUNCTIONS: dict[str, Callable[..., Ball]] = {}
 
 
@@ -33,6 +35,8 @@ def _unary(
         moved: np.ndarray | float = 0.0
         if x.rad is not None:
             moved = np.where(x.rad > 0, spread(x.mid, x.rad, mid) * SLACK, 0.0)
+        if name in _GAMMA_FAMILY:
+            moved = moved + _cancellation(name, x.mid)
         known = exact(x.mid) & x.is_exact
         count = np.where(known, 0.0, 2 * a.function_ulps(name))
         return _with_poles(name, x, a.rounded(mid, moved, count, floor=~known & np.isfinite(x.mid)))
@@ -43,7 +47,18 @@ def _unary(
 def _with_poles(name: str, x: Ball, result: Ball) -> Ball:
     """An exact argument at a pole or outside the domain has an exact infinity or NaN; an overflow stays unknown."""
     overflow = np.isinf(result.mid) & np.isfinite(x.mid) & (name in _OVERFLOWING)
+    if name == "lgamma":  # on the left its infinities are poles
+        overflow &= x.mid > 0
     return Ball(result.mid, np.where(x.is_exact & ~np.isfinite(result.mid) & ~overflow, 0.0, result.radius))
+
+
+def _cancellation(name: str, x: np.ndarray) -> np.ndarray:
+    """SciPy's error near the zeros of ln Γ and ψ is relative to the terms, of the size of |x| ln |x|, not to the sum.
+
+    Left of zero its ψ rounds 1 - x, which a pole amplifies without bound: there Arb decides.
+    """
+    of_terms = 2.0**-48 * (1 + np.abs(x) * np.log1p(np.abs(x)))
+    return np.where((name == "digamma") & (x < 0), np.inf, of_terms)
 
 
 def _never(x: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import functools
 import math
 
 from oracle.reference.lazy import jax, lax
-from oracle.reference.operation import INF, POSITIVE, SYMMETRIC_UNIT, Arg, limits, odd_limits, operation
+from oracle.reference.operation import INF, SYMMETRIC_UNIT, Arg, limits, odd_limits, operation
 from oracle.reference.operations import derivatives
 
 NAN = math.nan
@@ -37,7 +37,7 @@ def erfinv(x: "jax.Array") -> "jax.Array":
 
 @special_function(
     "lgamma",
-    [Arg("x", domain=POSITIVE)],
+    [Arg("x", scale=3.0)],
     formula="ln |Γ(x)|",
     source="DLMF 5.2.1",
     special=limits(INF, INF, INF, INF),
@@ -49,7 +49,7 @@ def lgamma(x: "jax.Array") -> "jax.Array":
 
 @special_function(
     "digamma",
-    [Arg("x", domain=POSITIVE)],
+    [Arg("x", scale=3.0)],
     formula="Γ'(x)/Γ(x)",
     source="DLMF 5.2.2",
     special=limits(NAN, INF, INF, -INF),
