@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from oracle.reference.lowerings import Lowering, lowering
+from oracle.reference.plain import evaluate_plain
 from oracle.reference.program import Program, trace
 from oracle.trace import Node, Trace, is_reference, references, substitute
 
@@ -50,6 +51,11 @@ class LoweredNode:
     facts: tuple[int, ...]
     outputs: tuple[int, ...]
     decisions: tuple[int, ...]
+
+    @property
+    def results(self) -> tuple[int, ...]:
+        """Ids of all that the node makes: real outputs, then decisions."""
+        return (*self.outputs, *self.decisions)
 
     @property
     def self_referenced(self) -> bool:
@@ -127,40 +133,74 @@ def meaning(signature: Signature) -> Any:
 
 
 @functools.lru_cache(maxsize=4096)
-def forward_function(signature: Signature) -> Any:
-    """The compiled meaning: `(reals, facts) -> [outputs]`."""
-    return jax.jit(meaning(signature))
-
-
-@functools.lru_cache(maxsize=4096)
-def program(signature: Signature) -> Program:
-    """The meaning as a straight-line program over the reals, then the facts: for balls and budgets."""
+def real_program(signature: Signature) -> Program:
+    """The real outputs as a straight-line program over the reals, then the facts: for balls and budgets."""
     apply = meaning(signature)
     count = len(signature.reals)
-    examples = [jax.ShapeDtypeStruct(signature.shapes[s], np.float64) for s in signature.reals]
-    examples += [
-        np.zeros(signature.shapes[s], kind) for s, kind in zip(signature.facts, signature.fact_dtypes, strict=True)
-    ]
 
     def real_outputs(*operands: Array) -> list[Array]:
         outputs = apply(operands[:count], operands[count:])
         return [outputs[k] for k in signature.real_outputs if outputs[k] is not None]
 
-    return trace(real_outputs, *examples)
+    return trace(real_outputs, *_examples(signature))
+
+
+@functools.lru_cache(maxsize=4096)
+def forward_function(signature: Signature) -> Any:
+    """The meaning in float64: `(reals, facts) -> outputs in order`, None where the lowering has none."""
+    apply = meaning(signature)
+    count = len(signature.reals)
+    made: list[bool] = []
+
+    def outputs(*operands: Array) -> list[Array]:
+        results = apply(operands[:count], operands[count:])
+        made[:] = [r is not None for r in results]
+        return [r for r in results if r is not None]
+
+    compiled = _by_shapes(outputs)
+
+    def evaluate(reals: Sequence[Array], facts: Sequence[Array]) -> list[Array | None]:
+        results = iter(compiled(*reals, *facts))
+        return [next(results) if there else None for there in made]
+
+    return evaluate
 
 
 @functools.lru_cache(maxsize=4096)
 def pullback_function(signature: Signature) -> Any:
-    """Compiled: `(reals, facts, cotangents of the real outputs) -> cotangents of the reals`."""
+    """`(reals, facts, cotangents of the real outputs) -> cotangents of the reals`, in float64."""
     apply = meaning(signature)
+    count, facts_end = len(signature.reals), len(signature.reals) + len(signature.facts)
 
-    def pull(reals: Sequence[Array], facts: Sequence[Array], cotangents: Sequence[Array]) -> list[Array]:
-        def real_outputs(*operands: Array) -> list[Array]:
-            outputs = apply(operands, facts)
+    def pull(*operands: Array) -> list[Array]:
+        reals, facts, cotangents = operands[:count], operands[count:facts_end], operands[facts_end:]
+
+        def real_outputs(*varied: Array) -> list[Array]:
+            outputs = apply(varied, facts)
             paired = zip(signature.real_outputs, cotangents, strict=True)
             return [jax.numpy.zeros(c.shape) if outputs[k] is None else outputs[k].reshape(c.shape) for k, c in paired]
 
         _, back = jax.vjp(real_outputs, *reals)
-        return list(back([jax.numpy.asarray(c, jax.numpy.float64) for c in cotangents]))
+        return list(back(list(cotangents)))
 
-    return jax.jit(pull)
+    compiled = _by_shapes(pull)
+    return lambda reals, facts, cotangents: compiled(*reals, *facts, *cotangents)
+
+
+def _by_shapes(function: Any) -> Any:
+    """`function` traced once for each set of operand shapes, evaluated by NumPy in float64."""
+    programs: dict[tuple, Program] = {}
+
+    def evaluate(*operands: Array) -> list[np.ndarray]:
+        key = tuple((x.shape, x.dtype.kind) for x in operands)
+        if key not in programs:
+            programs[key] = trace(function, *operands)
+        return evaluate_plain(programs[key], operands)
+
+    return evaluate
+
+
+def _examples(signature: Signature) -> list[Any]:
+    reals = [jax.ShapeDtypeStruct(signature.shapes[s], np.float64) for s in signature.reals]
+    kinds = zip(signature.facts, signature.fact_dtypes, strict=True)
+    return reals + [np.zeros(signature.shapes[s], kind) for s, kind in kinds]

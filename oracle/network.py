@@ -2,18 +2,17 @@
 
 `d` is added at the output of each node. `F(0)` is the run in exact arithmetic; with `d` = the error that each
 operation really made on its actual inputs, `F(d)` is the run that was recorded: that identity is checked, and a trace
-for which it fails is wrong. The arithmetic is XLA's float64, op by op: a carrier, not truth, and its own error is
-stated (`certified`).
+for which it fails is wrong. The arithmetic is NumPy's float64, op by op: a carrier, not truth, whose own error is
+bounded where it could matter.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
 
-from oracle.lowered import LoweredNode, forward_function, is_real, lower, pullback_function
+from oracle.lowered import LoweredNode, forward_function, lower, pullback_function
 from oracle.trace import Trace
 
 Progress = Callable[[int, int], None]
@@ -30,6 +29,20 @@ class Run:
 
     values: Values
     flips: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Changes to a network's meaning: other leaves, and nodes whose results another function computes.
+
+    A node's function takes the values so far and returns its results by value id.
+    """
+
+    leaves: Mapping[int, np.ndarray] = field(default_factory=dict)
+    nodes: Mapping[int, Callable[[Values], Values]] = field(default_factory=dict)
+
+    def __or__(self, other: "Edits") -> "Edits":
+        return Edits({**self.leaves, **other.leaves}, {**self.nodes, **other.nodes})
 
 
 class Network:
@@ -54,46 +67,62 @@ class Network:
     def apply(self, node: LoweredNode, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         """The true outputs of one node on `values`, by id; the recorded ones where it has no meaning."""
         if node.signature is None:
-            return {o: self.actual[o] for o in (*node.outputs, *node.decisions)}
+            return {o: self.actual[o] for o in node.results}
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
         outputs = forward_function(node.signature)(reals, facts)
         named = zip(node.node.outputs, outputs, strict=False)
-        results = {o: np.asarray(y).reshape(self.actual[o].shape) for o, y in named if o is not None and y is not None}
-        return {o: results.get(o, self.actual[o]) for o in (*node.outputs, *node.decisions)}
+        results = {o: _shaped(np.asarray(y), self.actual[o].shape) for o, y in named if o is not None and y is not None}
+        return {o: results.get(o, self.actual[o]) for o in node.results}
 
     def local_errors(self, progress: Progress = lambda done, total: None) -> Values:
         """For each real output: the recorded value minus the truth on the recorded inputs."""
         errors: Values = {}
-        with jax.enable_x64(True):
-            for done, node in enumerate(self.nodes):
-                truth = self.apply(node, self.actual)
-                errors.update({o: _difference(self.actual[o], truth[o]) for o in node.outputs})
-                progress(done + 1, len(self.nodes))
+        for done, node in enumerate(self.nodes):
+            truth = self.apply(node, self.actual)
+            errors.update({o: _difference(self.actual[o], truth[o]) for o in node.outputs})
+            progress(done + 1, len(self.nodes))
         return errors
 
     def run(self, errors: Mapping[int, np.ndarray] | None = None, scale: float = 1.0) -> Run:
         """`F(scale · errors)`; without `errors`, `F(0)`. Decisions (integers, booleans) are taken anew."""
-        values = {i: a for i, a in self.actual.items() if self.trace.values[i].is_leaf}
+        return self._evaluate({}, self.nodes, (errors, scale), Edits())
+
+    def edited(self, exact: Run, edits: Edits) -> Run:
+        """`F(0)` of the edited network: only what depends on an edit is computed again."""
+        dirty = set(edits.leaves) | {o for n in self.nodes if n.node.index in edits.nodes for o in n.results}
+        affected = []
+        for node in self.nodes:
+            if node.node.index in edits.nodes or any(i in dirty for i in node.node.reads):
+                dirty.update(node.results)
+                affected.append(node)
+        return self._evaluate(exact.values, affected, (None, 1.0), edits)
+
+    def _evaluate(
+        self,
+        known: Values,
+        nodes: Iterable[LoweredNode],
+        perturbation: tuple[Mapping[int, np.ndarray] | None, float],
+        edits: Edits,
+    ) -> Run:
+        values = {i: a for i, a in self.actual.items() if self.trace.values[i].is_leaf} | known | dict(edits.leaves)
+        errors, scale = perturbation
         flips: dict[int, int] = {}
-        with jax.enable_x64(True):
-            for node in self.nodes:
-                results = self.apply(node, values)
-                if errors is not None:
-                    for o in node.outputs:
-                        results[o] = results[o] + scale * errors[o]
-                for o in node.decisions:
-                    changed = int(np.sum(results[o] != self.actual[o]))
-                    if changed:
-                        flips[o] = changed
-                values.update(results)
+        for node in nodes:
+            results = (
+                edits.nodes[node.node.index](values) if node.node.index in edits.nodes else self.apply(node, values)
+            )
+            if errors is not None:
+                results |= {o: results[o] + scale * errors[o] for o in node.outputs}
+            changed = {o: int(np.sum(results[o] != self.actual[o])) for o in node.decisions}
+            flips |= {o: count for o, count in changed.items() if count}
+            values.update(results)
         return Run(values, flips)
 
     def pull_back(self, run: Run, cotangents: Mapping[int, np.ndarray]) -> Values:
         """Cotangents of every value that the target depends on, given those of the target values."""
         total: Values = {i: np.array(c, np.float64) for i, c in cotangents.items()}
-        with jax.enable_x64(True):
-            for node in reversed(self.nodes):
-                self._pull_node(node, run.values, total)
+        for node in reversed(self.nodes):
+            self._pull_node(node, run.values, total)
         return total
 
     def _pull_node(self, node: LoweredNode, values: Values, total: Values) -> None:
@@ -116,6 +145,11 @@ class Network:
         return worst
 
 
+def _shaped(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """`y` in the recorded shape; an edited network may have another size."""
+    return y.reshape(shape) if y.size == int(np.prod(shape)) else y
+
+
 def _widened(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.kind in "iub" else np.asarray(array, np.float64)
 
@@ -127,9 +161,6 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """
     with np.errstate(invalid="ignore", over="ignore"):
         return np.nan_to_num(np.asarray(a, np.float64) - b, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-__all__ = ["IncompleteTraceError", "Network", "Run", "is_real"]
 
 
 def target_values(trace: Trace, target: str) -> dict[str, int]:

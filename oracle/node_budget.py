@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oracle.lowered import LoweredNode, program
+from oracle.lowered import LoweredNode, real_program
 from oracle.network import Network
 from oracle.reference.balls import MissingRule
 from oracle.reference.budget import Budget, rounding_budget
@@ -48,7 +48,7 @@ def budget_use(network: Network, node: LoweredNode, error_of: Callable[[int], np
 def _node_budget(network: Network, node: LoweredNode, arrays: list[np.ndarray], output: int) -> Budget:
     assert node.signature is not None
     fmt = format_named(network.trace.values[output].dtype)
-    budgets = rounding_budget(program(node.signature), arrays, fmt)
+    budgets = rounding_budget(real_program(node.signature), arrays, fmt)
     budget = budgets[min(node.outputs.index(output), len(budgets) - 1)]
     wider = any(_precision(network, i) > fmt.precision for i in node.reals)
     return _with_store(budget, np.abs(network.actual[output]), fmt) if wider else budget

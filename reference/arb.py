@@ -327,6 +327,20 @@ def _scatter(run: _Run, step: Step) -> np.ndarray:
     return flat.reshape(x.shape)
 
 
+@_blockwise("add_at")
+def _add_at(run: _Run, step: Step) -> np.ndarray:
+    mask = run.masks[step.outputs[0]]
+    assert mask is not None
+    flat = [arb(0) if needed else None for needed in mask.reshape(-1)]
+    values = run.operand(step.inputs[0])
+    for place, value in zip(step.params["target"].reshape(-1).tolist(), values.reshape(-1).tolist(), strict=True):
+        if place >= 0 and flat[place] is not None and value is not None:
+            flat[place] = flat[place] + value
+    result = np.empty(len(flat), object)
+    result[:] = flat
+    return result.reshape(mask.shape)
+
+
 @_blockwise("exact_constant")
 def _constant(run: _Run, step: Step) -> np.ndarray:
     return _scalar(constant_ball(step.params["expression"]))

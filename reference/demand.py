@@ -61,6 +61,9 @@ def _needed_inputs(
     if step.primitive in _SCANS:
         axis = step.params["axis"]
         return [(step.inputs[0], np.broadcast_to(mask.any(axis, keepdims=True), shapes[0]))]
+    if step.primitive == "add_at":
+        target = step.params["target"]
+        return [(step.inputs[0], np.where(target >= 0, mask.reshape(-1)[np.maximum(target, 0)], False))]
     if step.primitive == "dot_general":
         return _needed_by_product(step, mask, shapes)
     if step.primitive in ("scatter", "scatter-add", "scatter_add"):

@@ -16,6 +16,9 @@ from oracle.reference.lazy import jax
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call",
           "custom_vjp_call_jaxpr", "custom_lin"}  # fmt: skip
 
+_WINDOWED = {"reduce_window_sum", "reduce_window_max", "reduce_window_min", "select_and_scatter_add",
+             "select_and_gather_add"}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Step:
@@ -145,6 +148,10 @@ class _Builder:
             from oracle.reference.unfold import unfold_convolution  # noqa: PLC0415 - it needs the builder
 
             return [unfold_convolution(self, params, inputs, equation.outvars[0].aval)]
+        if name in _WINDOWED:
+            from oracle.reference.windows import unfold_windowed  # noqa: PLC0415 - it needs the builder
+
+            return [unfold_windowed(self, name, params, inputs)]
         if name in ("while", "cond"):
             raise ValueError(
                 f"the definition uses `{name}`, which depends on data; write it with `jnp.where` or a scan"

@@ -480,3 +480,14 @@ def _scatter(a: Arithmetic, x: Ball, indices: Ball, updates: Ball, **params: Any
         return flat.reshape(base.shape)
 
     return Ball(replaced(x.mid, updates.mid), replaced(x.radius, updates.radius))
+
+
+@rule("add_at")
+def _add_at(a: Arithmetic, x: Ball, *, target: np.ndarray, shape: Sequence[int]) -> Ball:
+    def scattered(values: np.ndarray) -> np.ndarray:
+        total = np.bincount(target[target >= 0], values[target >= 0], minlength=math.prod(shape))
+        return total.reshape(shape)
+
+    most = int(np.bincount(target[target >= 0]).max(initial=1))
+    rad = 0.0 if x.rad is None else scattered(x.rad)
+    return a.summed(scattered(x.mid), rad, scattered(np.abs(x.mid)), most - 1)

@@ -1,0 +1,182 @@
+"""Named causes: hypotheses about why two networks mean different things, each proposed as an edit to be proved.
+
+A module of this package registers hypotheses with `hypothesis`; the package is walked on first use. A hypothesis
+looks at a `Context`, the place where the meanings part, and proposes `Candidate`s: an edit of network B that would
+make it mean what A means, the cause's code, and the fix on either side in the user's own API. It proves nothing: the
+engine (`oracle.comparing`) applies the edit and accepts it only if the values of B then equal those of A.
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from oracle.alignment import Alignment, Divergence, Side
+from oracle.lowered import LoweredNode, lower
+from oracle.network import Edits, Values
+from oracle.trace import Layer, Node, Tree
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A cause that would explain the difference, with the edit of B that tests it.
+
+    `node_a`, `node_b` are the nodes at which the two sides differ. `fix_a` and `fix_b` say, in the API of either
+    side, what to write there so that it means what the other means.
+    """
+
+    code: str
+    edits: Edits
+    node_a: LoweredNode | None
+    node_b: LoweredNode | None
+    fix_a: str
+    fix_b: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where the meanings part: the two sides (B with the edits accepted so far), their alignment and divergences."""
+
+    a: Side
+    b: Side
+    alignment: Alignment
+    at_a: Divergence
+    at_b: Divergence
+    edits: Edits = field(default_factory=Edits)
+
+    def layer_a(self, node: LoweredNode) -> Layer | None:
+        """The layer of A in which `node` runs."""
+        return layer_of(self.a, node)
+
+    def layer_b(self, node: LoweredNode) -> Layer | None:
+        """The layer of B in which `node` runs."""
+        return layer_of(self.b, node)
+
+
+Hypothesis = Callable[[Context], Iterable[Candidate]]
+_HYPOTHESES: list[tuple[int, str, Hypothesis]] = []
+
+
+def hypothesis(priority: int = 50) -> Callable[[Hypothesis], Hypothesis]:
+    """Register a hypothesis; lower priorities are tried first (the specific before the general)."""
+
+    def register(function: Hypothesis) -> Hypothesis:
+        _HYPOTHESES.append((priority, function.__qualname__, function))
+        return function
+
+    return register
+
+
+@functools.cache
+def _discover() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+
+
+def candidates(context: Context) -> Iterator[Candidate]:
+    """Everything that any hypothesis proposes, the specific first."""
+    _discover()
+    for _, _, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
+        yield from propose(context)
+
+
+# What hypotheses are written with.
+
+
+def layer_of(side: Side, node: LoweredNode) -> Layer | None:
+    """The innermost recorded layer whose path leads to `node`."""
+    layers = side.network.trace.layers
+    scope = node.node.scope
+    while scope:
+        if scope in layers:
+            return layers[scope]
+        scope = scope.rpartition(".")[0] if "." in scope else scope.rpartition("/")[0]
+    return layers.get("")
+
+
+def place(node: LoweredNode | None) -> str:
+    """`node` as a reader finds it: operation, layer path, source line."""
+    if node is None:
+        return ""
+    n = node.node
+    return " ".join(part for part in (n.op, f"in {n.scope}" if n.scope else "", f"({n.source})" if n.source else "") if part)
+
+
+def replaced_node(side: Side, node: LoweredNode, changed: Node) -> Edits:
+    """The edit that gives `node` the operation, inputs and attributes of `changed` (same outputs)."""
+    meaning = lower(side.network.trace, changed, side.network.actual)
+
+    def compute(values: Values) -> Values:
+        return side.network.apply(meaning, values)
+
+    return Edits(nodes={node.node.index: compute})
+
+
+def replaced_output(node: LoweredNode, compute: Callable[[Values], np.ndarray]) -> Edits:
+    """The edit that computes the node's first real output by `compute(values)`; other results stay as they are."""
+
+    def results(values: Values) -> Values:
+        first, *others = node.results
+        return {first: np.asarray(compute(values)), **{o: values[o] for o in others if o in values}}
+
+    return Edits(nodes={node.node.index: results})
+
+
+def after(side: Side, node: LoweredNode, function: Callable[[np.ndarray], np.ndarray]) -> Edits:
+    """The edit that applies `function` to the node's first real output."""
+
+    def results(values: Values) -> Values:
+        made = side.network.apply(node, values)
+        return made | {node.outputs[0]: np.asarray(function(made[node.outputs[0]]))}
+
+    return Edits(nodes={node.node.index: results})
+
+
+def bypassed(node: LoweredNode) -> Edits:
+    """The edit that drops an elementwise node: its output is its first real input."""
+    return replaced_output(node, lambda values: values[node.reals[0]])
+
+
+Path = tuple[str | int, ...]
+
+
+def numbers(node: LoweredNode) -> Iterator[tuple[Path, float]]:
+    """Every literal number of the node with its path: ("attrs", "eps") or ("inputs", 2, 0)."""
+    yield from _numbers(("inputs",), list(node.node.inputs))
+    yield from _numbers(("attrs",), dict(node.node.attrs), top=True)
+
+
+def _numbers(path: Path, tree: Tree, top: bool = False) -> Iterator[tuple[Path, float]]:
+    if isinstance(tree, bool):
+        return
+    if isinstance(tree, int | float):
+        yield path, float(tree)
+    elif isinstance(tree, list | tuple):
+        for i, part in enumerate(tree):
+            yield from _numbers((*path, i), part)
+    elif isinstance(tree, dict) and (top or tree.keys() != {"value"}):
+        for key, part in tree.items():
+            yield from _numbers((*path, key), part)
+
+
+def with_literal(node: Node, path: Path, value: Tree) -> Node:
+    """`node` with the literal at `path` (as `numbers` gives it) replaced."""
+
+
+    root, *rest = path
+    if root == "inputs":
+        return replace(node, inputs=tuple(_with(list(node.inputs), rest, value)))
+    return replace(node, attrs=_with(dict(node.attrs), rest, value))
+
+
+def _with(tree: Tree, path: list[str | int], value: Tree) -> Tree:
+    if not path:
+        return value
+    key, *rest = path
+    copy = dict(tree) if isinstance(tree, dict) else list(tree)
+    copy[key] = _with(copy[key], rest, value)  # type: ignore[index]
+    return copy

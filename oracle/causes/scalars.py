@@ -1,0 +1,101 @@
+"""A number that differs: eps, momentum, slopes, scales, rates. The scalars of A are tried in the place of those of B."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from oracle.alignment import Side
+from oracle.causes import Candidate, Context, hypothesis, layer_of, numbers, place, replaced_node, with_literal
+from oracle.lowered import LoweredNode
+from oracle.network import Edits
+
+# Nodes after the first divergent one within which a decomposed layer keeps its scalars.
+_REACH = 40
+# What a setting is called in the frameworks, and the code of the cause where it differs.
+CODES = {
+    "eps": "eps", "epsilon": "eps", "variance_epsilon": "eps", "layer_norm_eps": "eps",
+    "momentum": "momentum-convention", "exponential_avg_factor": "momentum-convention",
+    "negative_slope": "activation-slope", "alpha": "activation-slope", "slope": "activation-slope",
+    "beta": "activation-slope", "threshold": "activation-slope", "lambd": "activation-slope",
+    "correction": "variance-ddof", "ddof": "variance-ddof", "scale": "attention-scale",
+    "label_smoothing": "label-smoothing",
+}  # fmt: skip
+
+
+@hypothesis(priority=20)
+def scalar(context: Context) -> Iterator[Candidate]:
+    """Each scalar of B's divergent region takes each scalar of A's."""
+    region_a, region_b = context.at_a.region[:_REACH], context.at_b.region[:_REACH]
+    values_a = _scalars(context.a, region_a)
+    for name_b, value_b, node_b, edit in _places(context, region_b):
+        for name_a, value_a, node_a in values_a:
+            if value_a != value_b and np.sign(value_a) == np.sign(value_b):
+                yield _candidate(context, (name_a, value_a, node_a), (name_b, value_b, node_b), edit(value_a))
+
+
+def _scalars(side: Side, region: Iterable[LoweredNode]) -> list[tuple[str, float, LoweredNode]]:
+    found: dict[float, tuple[str, float, LoweredNode]] = {}
+    for node in region:
+        for path, value in numbers(node):
+            if not float(value).is_integer() or "eps" in str(path[-1]):
+                found.setdefault(value, (str(path[-1]), value, node))
+        for i in node.reals:
+            array = side.run.values[i]
+            if array.size == 1 and side.network.trace.values[i].role == "constant":
+                found.setdefault(float(array.reshape(())), ("", float(array.reshape(())), node))
+    return list(found.values())
+
+
+def _places(context: Context, region: Iterable[LoweredNode]) -> Iterator[tuple]:
+    """(name, value, node, value -> edits) for every scalar that B's region reads."""
+    side = context.b
+    for node in region:
+        for path, value in numbers(node):
+            if not float(value).is_integer() or "eps" in str(path[-1]):
+                yield str(path[-1]), value, node, _literal_edit(side, node, path)
+        for i in node.reals:
+            array = side.run.values[i]
+            if array.size == 1 and side.network.trace.values[i].role == "constant":
+                yield "", float(array.reshape(())), node, _leaf_edit(i, array.shape)
+
+
+def _literal_edit(side: Side, node: LoweredNode, path: tuple) -> object:
+    return lambda value: replaced_node(side, node, with_literal(node.node, path, value))
+
+
+def _leaf_edit(leaf: int, shape: tuple[int, ...]) -> object:
+    return lambda value: Edits(leaves={leaf: np.full(shape, value)})
+
+
+def _candidate(context: Context, a: tuple, b: tuple, edits: Edits) -> Candidate:
+    (name_a, value_a, node_a), (name_b, value_b, node_b) = a, b
+    setting_a = setting_name(context.a, node_a, value_a) or name_a
+    setting_b = setting_name(context.b, node_b, value_b) or name_b
+    code = CODES.get(setting_b) or CODES.get(setting_a) or "constant"
+    return Candidate(
+        code,
+        edits,
+        node_a,
+        node_b,
+        fix_a=setting_fix(context.a, node_a, setting_a, value_b),
+        fix_b=setting_fix(context.b, node_b, setting_b, value_a),
+        detail=f"{setting_a or setting_b or 'constant'}: {value_a:g} in A ({place(node_a)}), {value_b:g} in B ({place(node_b)})",
+    )
+
+
+def setting_name(side: Side, node: LoweredNode, value: float) -> str:
+    """The layer's setting that holds `value` (to float32), if one does."""
+    layer = layer_of(side, node)
+    for name, setting in (layer.settings if layer else {}).items():
+        if isinstance(setting, int | float) and not isinstance(setting, bool) and np.float32(setting) == np.float32(value):
+            return name
+    return ""
+
+
+def setting_fix(side: Side, node: LoweredNode, name: str, value: object) -> str:
+    """`nn.BatchNorm2d(..., eps=0.001)  # bn1`: the layer as its user writes it, with the setting changed."""
+    layer = layer_of(side, node)
+    kind = layer.kind if layer and layer.kind else node.node.op
+    shown = f"{value:g}" if isinstance(value, float) else repr(value)
+    where = f"  # {node.node.scope}" if node.node.scope else ""
+    return f"{kind}(..., {name or 'constant'}={shown}){where}"
