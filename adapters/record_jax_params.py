@@ -26,6 +26,8 @@ def _encode(value: Any) -> Tree:
         return value.item()
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
         return {"dtype": np.dtype(value).name}
+    if hasattr(value, "bind"):
+        return {"primitive": value.name}
     if hasattr(value, "offset_dims") or hasattr(value, "update_window_dims"):
         return _record(value, [n for n in vars(value) if not n.startswith("_")])
     return None

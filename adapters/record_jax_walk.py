@@ -18,6 +18,10 @@ _INLINED = frozenset(
 )  # fmt: skip
 
 
+OPTIMIZER_SCOPE = "oracle-optimizer"
+"""A name that a recorder puts on JAX's stack around an optimizer's step."""
+
+
 class Traced(NamedTuple):
     """An array while the jaxpr runs, and the value that records it (None for a random key)."""
 
@@ -96,7 +100,7 @@ class Walker:
 
     def _node(self, op: str, inputs: list, outputs: list, attrs: dict, where: Where) -> None:
         backward = "transpose(" in where.scopes
-        phase = "backward" if backward else self.phase
+        phase = "backward" if backward else "optimizer" if OPTIMIZER_SCOPE in where.scopes else self.phase
         scope, key = self.scope_of(where.scopes), (self.scope_of(where.scopes), where.source)
         index = self.recording.node(
             op, inputs, outputs, attrs=attrs, scope=scope, phase=phase, step=self.step, source=where.line,
@@ -182,5 +186,5 @@ _TRANSFORMS = frozenset(("jvp", "transpose", "vmap", "remat", "checkpoint", "rem
 
 def plain_scope(stack: str) -> str:
     """JAX's stack of names as a dotted path, without transformations, private names and lambdas."""
-    names = [n for n in _NAME.findall(stack) if n not in _TRANSFORMS and n[0] not in "_<"]
+    names = [n for n in _NAME.findall(stack) if n not in _TRANSFORMS and n[0] not in "_<" and n != OPTIMIZER_SCOPE]
     return ".".join(names)

@@ -58,6 +58,8 @@ def decode(tree: Any) -> Any:
         return tree
     if tree.keys() == {"dtype"}:
         return carrier(tree["dtype"])
+    if tree.keys() == {"primitive"}:
+        return _primitives()[tree["primitive"]]
     if tree.keys() == {"enum"}:
         kind, _, member = tree["enum"].partition(".")
         return getattr(lax, kind)[member]
@@ -78,6 +80,14 @@ _UNCHANGED = ("reduce_precision", "name", "device_put", "sharding_constraint", "
 def unchanged(*values: Any, **_: Any) -> Any:
     """Roundings to a narrower format, names and placements: the identity in exact arithmetic."""
     return values if len(values) > 1 else values[0]
+
+
+@lowers("jax", "bitcast_convert_type")
+def bitcast(x: Any, new_dtype: dict[str, str]) -> Any:
+    """The bit pattern of integers; a real number has none, so with floats there is no exact meaning."""
+    if "f" in (carrier(new_dtype["dtype"]).kind, x.dtype.kind):
+        return None
+    return lax.bitcast_convert_type(x, carrier(new_dtype["dtype"]))
 
 
 @lowers("jax", "split")
