@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from oracle.adapters import adapter_named
 from oracle.adapters.base import Request, Response
 from oracle.adapters.worker import Worker
 from oracle.reference.formats import format_named
@@ -43,8 +42,8 @@ def capabilities(
 
     Each is asked once in a process, on the operation's first configuration that the adapter covers.
     """
-    chosen = tuple(modes) or adapter_named(worker.adapter).modes
-    asked = [(worker.adapter, *key, device) for key in itertools.product(operations, formats, chosen)]
+    chosen = tuple(modes) or worker.adapter.modes
+    asked = [(worker.adapter.name, *key, device) for key in itertools.product(operations, formats, chosen)]
     for key in asked:
         if key not in _KNOWN:
             _KNOWN[key] = tuple(_probe(worker, key))
@@ -52,9 +51,8 @@ def capabilities(
 
 
 def _probe(worker: Worker, key: tuple[str, ...]) -> Iterator[Capability]:
-    adapter, operation, fmt, mode, device = key
-    op = get_operation(operation)
-    request = example(op, _config(worker, op, key), fmt, mode, device)
+    op = get_operation(key[1])
+    request = example(op, _config(worker, op, key), *key[2:])
     outcome = worker.run(request)
     yield Capability(*key, "forward", outcome.reason)
     if outcome.response and request.wrt:
@@ -65,8 +63,7 @@ def _probe(worker: Worker, key: tuple[str, ...]) -> Iterator[Capability]:
 
 def _config(worker: Worker, op: Operation, key: tuple[str, ...]) -> Config:
     """The first configuration that the adapter's row covers, or the first of all."""
-    adapter = adapter_named(worker.adapter)
-    covered = (c for c in op.configs if adapter.refusal(example(op, c, *key[2:])) is None)
+    covered = (c for c in op.configs if worker.adapter.refusal(example(op, c, *key[2:])) is None)
     return next(covered, op.configs[0])
 
 

@@ -32,7 +32,7 @@ class JaxEngine(Engine):
         return (
             f"def function({names}):\n"
             "    outputs = forward(ARGUMENTS)\n"
-            f"    return {chosen}\n"
+            f"    return list({chosen})\n"
             f"outputs, pullback = jax.vjp(function, {names})\n"
             "return pullback([c.astype(o.dtype) for c, o in zip(cotangents, outputs)])"
         )

@@ -36,14 +36,12 @@ class Worker:
     """One adapter in its own process, started on first use and started anew after it dies.
 
     `timeout` is in seconds for one request, `memory` the limit in bytes on what the process may allocate (by default
-    nine tenths of the machine's memory). Use it as a context manager, or call `close`. `adapter` is a name, or an
-    importable function that returns the adapter.
+    nine tenths of the machine's memory). Use it as a context manager, or call `close`.
     """
 
-    def __init__(
-        self, adapter: str | Callable[[], Adapter], *, timeout: float = TIMEOUT, memory: int | None = None
-    ) -> None:
-        self.adapter, self.timeout, self.memory = adapter, timeout, memory or default_memory()
+    def __init__(self, adapter: str | Adapter, *, timeout: float = TIMEOUT, memory: int | None = None) -> None:
+        self.adapter = adapter_named(adapter) if isinstance(adapter, str) else adapter
+        self.timeout, self.memory = timeout, memory or default_memory()
         self._pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPool:
@@ -83,7 +81,7 @@ class Worker:
         try:
             return task.result()
         except (ProcessExpired, FutureTimeout, Refusal) as error:
-            raise Refusal(f"{self.adapter}: {self._failure(error).reason}") from error
+            raise Refusal(f"{self.adapter.name}: {self._failure(error).reason}") from error
 
     def close(self) -> None:
         """Stop the process at once."""
@@ -160,14 +158,14 @@ def _main_file_hidden() -> Iterator[None]:
 _ADAPTER: Adapter | None = None
 
 
-def _start(adapter: str | Callable[[], Adapter], memory: int) -> None:
+def _start(adapter: Adapter, memory: int) -> None:
     global _ADAPTER  # noqa: PLW0603 - the process serves one adapter, and the pool offers no other place for it
-    _ADAPTER = adapter_named(adapter) if isinstance(adapter, str) else adapter()
+    _ADAPTER = adapter
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.update(_ADAPTER.environment)
+    os.environ.update(adapter.environment)
     _limit_memory(memory)
     try:
-        _ADAPTER.engine.load()
+        adapter.engine.load()
     except Refusal:
         return  # every request will be refused with the same words
 
