@@ -56,11 +56,16 @@ def curve(
     (x,) = operands
     usable = np.flatnonzero(np.isfinite(x) & np.ravel(counted))
     order = usable[np.argsort(x[usable], kind="stable")]
-    points = []
-    for stretch in np.array_split(order, min(CURVE_POINTS, order.size)) if order.size else []:
-        peak = stretch[np.argmax(np.ravel(magnitude)[stretch])]
-        points.append((float(x[peak]), finite(np.ravel(magnitude)[peak])))
-    return {"x": [x for x, _ in points], "max_ulp": [ulp for _, ulp in points]}
+    length = max(1, -(-order.size // CURVE_POINTS))
+    stretches = np.pad(order, (0, -order.size % length), mode="edge" if order.size else "empty").reshape(-1, length)
+    heights = np.ravel(magnitude)[stretches]
+    peaks = np.take_along_axis(stretches, heights.argmax(axis=1, keepdims=True), axis=1)[:, 0]
+    return {"x": _plotted(x[peaks]), "max_ulp": _plotted(np.ravel(magnitude)[peaks])}
+
+
+def _plotted(values: np.ndarray) -> list[float]:
+    """Seven digits, finite: what a plot can show."""
+    return [float(f"{value:.7g}") for value in np.clip(values, -_LARGEST, _LARGEST).tolist()]
 
 
 @dataclass(frozen=True)

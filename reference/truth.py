@@ -4,6 +4,8 @@ An element's true value lies in (hi + lo + [-rad, rad]) · 2^exponent. The expon
 far outside float64's range (exp(1e4), products of many probabilities); `hi + lo` carries up to 106 bits.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,6 +15,20 @@ from oracle.reference.formats import Format
 
 REAL, NAN, PLUS_INF, MINUS_INF, UNDEFINED = range(5)
 _NO_BINADE = -(2**30)  # stands for floor(log2 0) = -inf; any format clamps it to its e_min
+
+
+def remembered(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of `Truth` computed once for each truth and format: every candidate's answer meets the same truth."""
+
+    @functools.wraps(method)
+    def once(self: "Truth", *args: Any) -> Any:
+        memory = self.__dict__.setdefault("_remembered", {})
+        key = (method.__name__, *args)
+        if key not in memory:
+            memory[key] = method(self, *args)
+        return memory[key]
+
+    return once
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class Truth:
         """The truth of the elements at `flat_indices`, in the shape of `flat_indices`."""
         return Truth(*(np.ravel(getattr(self, f.name))[flat_indices] for f in fields(self)))
 
+    @remembered
     def bounds(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """Lower and upper end of each ball as unevaluated sums (hi, lo), still to be scaled by 2^exponent."""
         hi, lo, rad = self._finite_parts()
@@ -68,6 +85,7 @@ class Truth:
             up = np.where(rad == 0, lo, np.nextafter(lo + rad, np.inf))
         return two_sum(hi, down), two_sum(hi, up)
 
+    @remembered
     def binades(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest floor(log2|t|) that a t in each ball can have."""
         (low_hi, low_lo), (up_hi, up_lo) = self.bounds()
@@ -86,6 +104,7 @@ class Truth:
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(rad, self.exponent - self.ulp_exponents(fmt)[0])
 
+    @remembered
     def decided(self, fmt: Format, width: float = 1e-3) -> np.ndarray:
         """Whether each ball is no wider than `width` ulps of `fmt`, so that any answer's ulp error is known.
 
@@ -101,6 +120,7 @@ class Truth:
         below, above = self.rounded_bounds(fmt)
         return np.where(below == above, below, np.nan)
 
+    @remembered
     def rounded_bounds(self, fmt: Format) -> tuple[np.ndarray, np.ndarray]:
         """Both ends of each ball rounded to `fmt`; rounding is monotonic, so equal ends prove it."""
         ends = [round_pair(hi, lo, self.exponent, fmt) for hi, lo in self.bounds()]
@@ -133,6 +153,8 @@ class Truth:
         one = self.take([index])
         if one.special[0] != REAL:
             return names[int(one.special[0])]
+        if not np.isfinite(one.rad[0]):
+            return "unknown"
         if one.hi[0] == 0 and one.lo[0] == 0 and one.rad[0] == 0:
             return "-0" if np.signbit(one.hi[0]) and one.signed_zero[0] else "0"
         with flint.ctx.workprec(max(256, 4 * n + 128)):
