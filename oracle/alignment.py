@@ -119,9 +119,7 @@ def divergence(side: Side, matches: Mapping[int, tuple[int, ...]], targets: Iter
         for o in node.outputs:
             used = any(in_order.get(p, False) for c in side.consumers.get(o, ()) for p in c.outputs)
             in_order[o] = bool(matches.get(o)) or used or not side.run.values[o].size
-    region = [
-        n for n in side.network.nodes if n.node.index in chosen and n.outputs and not any(in_order[o] for o in n.outputs)
-    ]
+    region = [n for n in side.network.nodes if n.node.index in chosen and n.outputs and not in_order[n.outputs[0]]]
     inside = {o for n in region for o in n.outputs}
     first = tuple(n for n in region if not any(i in inside for i in n.reals))
     return Divergence(first, tuple(region))

@@ -126,7 +126,7 @@ class Explanation:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
-        text = json.dumps(_strict(self.to_dict()), indent=1, allow_nan=False)
+        text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
@@ -142,13 +142,13 @@ class Explanation:
         from oracle.reports.explanation import explanation_page  # noqa: PLC0415 - reports are an extra
 
         path = Path(path)
-        path.write_text(explanation_page(_strict(self.to_dict())), encoding="utf-8")
+        path.write_text(explanation_page(strict(self.to_dict())), encoding="utf-8")
         return path
 
     def _repr_html_(self) -> str:
         from oracle.reports.explanation import explanation_fragment  # noqa: PLC0415
 
-        return explanation_fragment(_strict(self.to_dict()))
+        return explanation_fragment(strict(self.to_dict()))
 
     def __str__(self) -> str:
         return "\n".join([self.sentence(), *_table(self.blame())])
@@ -161,12 +161,12 @@ def _table(nodes: Iterable[NodeReport]) -> list[str]:
     return rows
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
     """`value` with non-finite floats as the strings "nan", "inf", "-inf"."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
-        return {str(k): _strict(v) for k, v in value.items()}
+        return {str(k): strict(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(v) for v in value]
+        return [strict(v) for v in value]
     return value

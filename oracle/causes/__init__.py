@@ -103,7 +103,9 @@ def place(node: LoweredNode | None) -> str:
     if node is None:
         return ""
     n = node.node
-    return " ".join(part for part in (n.op, f"in {n.scope}" if n.scope else "", f"({n.source})" if n.source else "") if part)
+    return " ".join(
+        part for part in (n.op, f"in {n.scope}" if n.scope else "", f"({n.source})" if n.source else "") if part
+    )
 
 
 def replaced_node(side: Side, node: LoweredNode, changed: Node) -> Edits:
@@ -165,7 +167,6 @@ def _numbers(path: Path, tree: Tree, top: bool = False) -> Iterator[tuple[Path, 
 
 def with_literal(node: Node, path: Path, value: Tree) -> Node:
     """`node` with the literal at `path` (as `numbers` gives it) replaced."""
-
 
     root, *rest = path
     if root == "inputs":

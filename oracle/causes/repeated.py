@@ -60,7 +60,9 @@ def extra_in_b(context: Context) -> Iterator[Candidate]:
     from oracle.causes import bypassed  # noqa: PLC0415 - read beside its use
 
     for node_b in context.at_b.first:
-        x, y = (context.b.run.values[i] for i in (node_b.reals[0] if node_b.reals else node_b.outputs[0], node_b.outputs[0]))
+        x, y = (
+            context.b.run.values[i] for i in (node_b.reals[0] if node_b.reals else node_b.outputs[0], node_b.outputs[0])
+        )
         if not node_b.reals or x.shape != y.shape:
             continue
         for name, (function, code) in FUNCTIONS.items():

@@ -1,5 +1,6 @@
-"""A number that differs: eps, momentum, slopes, scales, rates. The scalars of A are tried in the place of those of B."""
+"""A number that differs: eps, momentum, slopes, rates. The scalars of A are tried in the place of those of B."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -43,6 +44,9 @@ def _scalars(side: Side, region: Iterable[LoweredNode]) -> list[tuple[str, float
             array = side.run.values[i]
             if array.size == 1 and side.network.trace.values[i].role == "constant":
                 found.setdefault(float(array.reshape(())), ("", float(array.reshape(())), node))
+        for name, setting in layer.settings.items() if (layer := layer_of(side, node)) else ():
+            if isinstance(setting, float) and math.isfinite(setting):
+                found.setdefault(setting, (name, setting, node))
     return list(found.values())
 
 
@@ -79,7 +83,7 @@ def _candidate(context: Context, a: tuple, b: tuple, edits: Edits) -> Candidate:
         node_b,
         fix_a=setting_fix(context.a, node_a, setting_a, value_b),
         fix_b=setting_fix(context.b, node_b, setting_b, value_a),
-        detail=f"{setting_a or setting_b or 'constant'}: {value_a:g} in A ({place(node_a)}), {value_b:g} in B ({place(node_b)})",
+        detail=f"{setting_a or setting_b or 'constant'}: {value_a:g} in A, {value_b:g} in B ({place(node_b)})",
     )
 
 
@@ -87,7 +91,11 @@ def setting_name(side: Side, node: LoweredNode, value: float) -> str:
     """The layer's setting that holds `value` (to float32), if one does."""
     layer = layer_of(side, node)
     for name, setting in (layer.settings if layer else {}).items():
-        if isinstance(setting, int | float) and not isinstance(setting, bool) and np.float32(setting) == np.float32(value):
+        if (
+            isinstance(setting, int | float)
+            and not isinstance(setting, bool)
+            and np.float32(setting) == np.float32(value)
+        ):
             return name
     return ""
 

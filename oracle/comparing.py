@@ -1,0 +1,241 @@
+"""`oracle.compare`: the difference between two models is semantics plus rounding, with the cause named and proved.
+
+    a - b = [F_a(0) - F_b(0)] + (a - F_a(0)) - (b - F_b(0)) = semantics + rounding(a) - rounding(b)
+
+Where the semantics is not zero, the first node without a counterpart is found, and hypotheses about it are tried as
+edits of B. An edit that gives the divergent values their counterparts is a proved cause; the search goes on from
+there until the two mean the same or no hypothesis helps.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from oracle.alignment import CLOSE, Alignment, Divergence, Side, align, divergence
+from oracle.causes import Candidate, Context, candidates, place
+from oracle.comparison import Accused, Cause, Comparison, Meaning, Part, Target
+from oracle.network import Edits, Network, Run
+from oracle.node_budget import budget_use
+from oracle.noise import carrier_noise, constant_noise
+from oracle.pairing import Pair, pair_targets
+from oracle.reference.balls import MissingRule
+from oracle.trace import Trace
+
+_MOST_CAUSES = 8
+# Below this share of the magnitude, constants' rounding is worth measuring as an explanation.
+_SMALL = 1e-4
+
+
+def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), budgets: bool = True) -> Comparison:
+    """Compare two full recordings. Raises `ValueError` where a trace lacks arrays or nothing can be paired."""
+    side_a, side_b = (Side(n, n.run()) for n in (Network(a), Network(b)))
+    pairs = pair_targets(side_a, side_b)
+    if not pairs:
+        shapes = [[t.values[i].shape for i in t.outputs.values()] for t in (a, b)]
+        raise ValueError(
+            f"no output of A (shapes {shapes[0]}) has a counterpart in B (shapes {shapes[1]}); compare models with "
+            "outputs of the same size on the same inputs"
+        )
+    targets = tuple(_target(side_a, side_b, pair) for pair in pairs)
+    different = [p for p, t in zip(pairs, targets, strict=True) if not t.same]
+    search = _Search(side_a, side_b, different).run() if different else None
+    accused = tuple(_accused("A", side_a) + _accused("B", side_b)) if budgets else ()
+    verdict = Meaning.DIFFERENT if different else Meaning.SAME_BEYOND_BUDGET if accused else Meaning.SAME
+    alignment = align(side_a, side_b)
+    return Comparison(
+        names[0],
+        names[1],
+        verdict,
+        targets,
+        tuple(search.causes) if search else (),
+        accused,
+        search.unmatched() if search else (),
+        (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
+    )
+
+
+def _target(a: Side, b: Side, pair: Pair) -> Target:
+    exact_a, exact_b = a.run.values[pair.a], pair.in_layout_of_a(a.run.values[pair.a], b.run.values[pair.b])
+    actual_a = a.network.actual[pair.a]
+    actual_b = pair.in_layout_of_a(actual_a, b.network.actual[pair.b])
+    semantics = _difference(exact_a, exact_b)
+    return Target(
+        pair.kind,
+        pair.name_a,
+        pair.name_b,
+        _norm(exact_a),
+        _part(_difference(actual_a, actual_b)),
+        _part(semantics),
+        _part(_difference(actual_a, exact_a)),
+        _part(_difference(actual_b, exact_b)),
+        _noise(a, b, pair, semantics),
+    )
+
+
+def _noise(a: Side, b: Side, pair: Pair, semantics: np.ndarray) -> float:
+    """What of the semantic difference `_target` may find between equal meanings."""
+    norm, magnitude = _norm(semantics), _norm(a.run.values[pair.a])
+    if norm == 0 or norm > _SMALL * magnitude:
+        return 0.0
+    direction = semantics / norm
+    ones = np.asarray(direction)
+    noise = carrier_noise(a, {pair.a: ones})
+    noise += carrier_noise(b, {pair.b: _to_layout_of_b(pair, ones, b.run.values[pair.b])})
+    if norm > noise:
+        noise += constant_noise(a, [pair.a]) + constant_noise(b, [pair.b])
+    return noise
+
+
+def _to_layout_of_b(pair: Pair, x: np.ndarray, like: np.ndarray) -> np.ndarray:
+    if not pair.permutation:
+        return x.reshape(like.shape)
+    moved = np.squeeze(like).transpose(pair.permutation).shape
+    return x.reshape(moved).transpose(np.argsort(pair.permutation)).reshape(like.shape)
+
+
+def _difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.nan_to_num(np.asarray(x, np.float64) - y, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _norm(x: np.ndarray) -> float:
+    return float(np.linalg.norm(np.nan_to_num(x).reshape(-1)))
+
+
+def _part(x: np.ndarray) -> Part:
+    if not x.size:
+        return Part(0.0, 0.0, ())
+    worst = int(np.argmax(np.abs(x)))
+    return Part(_norm(x), float(x.reshape(-1)[worst]), tuple(int(i) for i in np.unravel_index(worst, x.shape)))
+
+
+def _accused(name: str, side: Side) -> list[Accused]:
+    errors = side.network.local_errors()
+    found = []
+    for node in side.network.nodes:
+        use = budget_use(side.network, node, errors.__getitem__)
+        if use.stepwise > 1:
+            found.append(Accused(name, node.node.op, node.node.scope, node.node.source, use.stepwise))
+    return sorted(found, key=lambda f: -f.budget_used)
+
+
+@dataclass
+class _State:
+    """B with the edits accepted so far, and how it stands to A."""
+
+    b: Side
+    edits: Edits
+    alignment: Alignment
+    at_a: Divergence
+    at_b: Divergence
+
+
+class _Search:
+    """Peel causes off: at the first divergence, try every hypothesis; keep the edit that aligns most."""
+
+    def __init__(self, a: Side, b: Side, pairs: list[Pair]) -> None:
+        self.a, self.pairs = a, pairs
+        self.causes: list[Cause] = []
+        self.tolerance = CLOSE
+        self.state = self._stand(b, Edits())
+
+    def run(self) -> "_Search":
+        while len(self.causes) < _MOST_CAUSES and self._remaining(self.state.b):
+            if not self.state.at_a.region and not self.state.at_b.region and not self._sharpen():
+                break
+            accepted = self._step()
+            if accepted is None:
+                break
+            self.state = accepted
+        return self
+
+    def unmatched(self) -> tuple[str, ...]:
+        """The first nodes without a counterpart, on either side, with their numbers' size."""
+        sides = (("A", self.a, self.state.at_a), ("B", self.state.b, self.state.at_b))
+        return tuple(f"{name}: {place(node)}" for name, _, found in sides for node in found.first[:3])
+
+    def _sharpen(self) -> bool:
+        """Look for smaller differences once everything aligns at the usual tolerance."""
+        if self.tolerance < 1e-12:
+            return False
+        self.tolerance = 2.0**-44
+        self.state = self._stand(self.state.b, self.state.edits)
+        return bool(self.state.at_a.region or self.state.at_b.region)
+
+    def _stand(self, b: Side, edits: Edits) -> _State:
+        alignment = align(self.a, b, self.tolerance)
+        at_a = divergence(self.a, alignment.a_to_b, [p.a for p in self.pairs])
+        at_b = divergence(b, alignment.b_to_a, [p.b for p in self.pairs])
+        return _State(b, edits, alignment, at_a, at_b)
+
+    def _step(self) -> _State | None:
+        """The best proved hypothesis at the first divergence, recorded as a cause."""
+        state = self.state
+        context = Context(self.a, state.b, state.alignment, state.at_a, state.at_b, state.edits)
+        best: tuple[tuple[int, float], Candidate, _State] | None = None
+        for candidate in candidates(context):
+            tried = self._try(candidate)
+            if tried is None:
+                continue
+            progress = (len(state.at_a.region) + len(state.at_b.region)) - (
+                len(tried.at_a.region) + len(tried.at_b.region)
+            )
+            left = self._remaining(tried.b)
+            if progress > 0 and (best is None or (progress, -left) > best[0]):
+                best = ((progress, -left), candidate, tried)
+            if best is not None and not best[2].at_a.region and not best[2].at_b.region:
+                break
+        if best is None:
+            return None
+        self._record(best[1], best[2])
+        return best[2]
+
+    def _try(self, candidate: Candidate) -> _State | None:
+        """The state after the candidate's edit; None where it cannot be computed or changes nothing at A's first node."""
+        edits = self.state.edits | candidate.edits
+        try:
+            with np.errstate(all="ignore"):
+                run = self.state.b.network.edited(self.state.b.run, edits)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, MissingRule):
+            return None
+        tried = self._stand(Side(self.state.b.network, Run(run.values)), edits)
+        first = {n.node.index for n in self.state.at_a.first}
+        still = {n.node.index for n in tried.at_a.region}
+        return tried if not first or first - still else None
+
+    def _record(self, candidate: Candidate, state: _State) -> None:
+        before, after = self._remaining(self.state.b), self._remaining(state.b)
+        cause = Cause(
+            candidate.code,
+            place(candidate.node_a),
+            place(candidate.node_b),
+            1 - after / before if before else 1.0,
+            after,
+            before,
+            candidate.fix_a,
+            candidate.fix_b,
+            candidate.detail,
+        )
+        same = [c for c in self.causes if (c.code, c.fix) == (cause.code, cause.fix)]
+        if same:  # the same cause acts again in the backward pass
+            kept = self.causes.index(same[0])
+            self.causes[kept] = replace(
+                same[0], residual=after, share=1 - after / same[0].before if same[0].before else 1.0
+            )
+        else:
+            self.causes.append(cause)
+
+    def _remaining(self, b: Side) -> float:
+        """Norm of the semantic difference over the differing targets, beyond what is noise."""
+        squares = 0.0
+        for pair in self.pairs:
+            x, y = self.a.run.values[pair.a], b.run.values[pair.b]
+            if x.size != y.size:
+                return float("inf")
+            difference = _difference(x, pair.in_layout_of_a(x, y))
+            squares += _norm(difference) ** 2
+        remaining = float(np.sqrt(squares))
+        return 0.0 if remaining <= self._floor() else remaining
+
+    def _floor(self) -> float:
+        return 2.0**-40 * float(np.sqrt(sum(_norm(self.a.run.values[p.a]) ** 2 for p in self.pairs)))

@@ -1,0 +1,174 @@
+"""What `compare` returns: the identity `a - b = semantics + rounding(a) - rounding(b)`, the verdict, the causes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from oracle.explanation import strict
+
+
+class Meaning(StrEnum):
+    """The verdict of a comparison; never a bool."""
+
+    SAME = "SAME MEANING"
+    SAME_BEYOND_BUDGET = "SAME MEANING, BUT AN OPERATION IS BEYOND ITS BUDGET"
+    DIFFERENT = "DIFFERENT MEANING"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One term of the identity for one target: Euclidean norm, worst element and where it is."""
+
+    norm: float
+    worst: float
+    index: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A quantity of both models: an output, the loss, a gradient, an updated weight, a running statistic.
+
+    `difference` is a - b in A's layout, the sum of the three parts: `semantics` (exact A minus exact B), `rounding_a`
+    and `rounding_b` (recorded minus exact). `noise` bounds what of the semantics is the arithmetic of the comparison
+    itself and the rounding of constants to the format; at most that much is no difference of meaning.
+    """
+
+    kind: str
+    name_a: str
+    name_b: str
+    magnitude: float
+    difference: Part
+    semantics: Part
+    rounding_a: Part
+    rounding_b: Part
+    noise: float
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides mean the same here."""
+        return self.semantics.norm <= self.noise
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A named and proved cause.
+
+    `share` is the part of the semantic difference that the edit removed (where several causes act, of what the earlier
+    ones left), `residual` the norm that remained after it. `fix_a` or `fix_b` is what either side writes to mean what
+    the other means; `fix` is both.
+    """
+
+    code: str
+    node_a: str
+    node_b: str
+    share: float
+    residual: float
+    before: float
+    fix_a: str
+    fix_b: str
+    detail: str
+
+    @property
+    def fix(self) -> str:
+        """The fix on either side, one line each."""
+        return "\n".join(f"{side}: {text}" for side, text in (("A", self.fix_a), ("B", self.fix_b)) if text)
+
+
+@dataclass(frozen=True)
+class Accused:
+    """An operation whose error is more than rounding can explain."""
+
+    side: str
+    op: str
+    scope: str
+    source: str
+    budget_used: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two recorded runs compared: is the difference rounding, and whose, or a difference of meaning, and where."""
+
+    name_a: str
+    name_b: str
+    verdict: Meaning
+    targets: tuple[Target, ...]
+    causes: tuple[Cause, ...]
+    accused: tuple[Accused, ...]
+    unmatched: tuple[str, ...]
+    aligned: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def semantics(self) -> Mapping[str, float]:
+        """Norm of exact A minus exact B, by target."""
+        return {t.name_a: t.semantics.norm for t in self.targets}
+
+    @property
+    def rounding_a(self) -> Mapping[str, float]:
+        """Norm of A's rounding error, by target."""
+        return {t.name_a: t.rounding_a.norm for t in self.targets}
+
+    @property
+    def rounding_b(self) -> Mapping[str, float]:
+        """Norm of B's rounding error, by target."""
+        return {t.name_a: t.rounding_b.norm for t in self.targets}
+
+    @property
+    def exit_code(self) -> int:
+        """0 for the same meaning within budget, 1 for a finding."""
+        return 0 if self.verdict is Meaning.SAME else 1
+
+    def headline(self) -> str:
+        """The identity in numbers, for the first target that differs in meaning, or the first of all."""
+        if not self.targets:
+            return "nothing to compare: no output of A has a counterpart in B"
+        t = next((t for t in self.targets if not t.same), self.targets[0])
+        return (
+            f"{t.name_a}: |a - b| = {t.difference.norm:.3g} = semantics {t.semantics.norm:.3g}"
+            f" + rounding(a) {t.rounding_a.norm:.3g} - rounding(b) {t.rounding_b.norm:.3g}"
+            f" (worst element {t.difference.worst:.3g} at {list(t.difference.index)})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        data = asdict(self)
+        data["headline"] = self.headline()
+        data["exit_code"] = self.exit_code
+        for target, plain in zip(self.targets, data["targets"], strict=True):
+            plain["same"] = target.same
+        for cause, plain in zip(self.causes, data["causes"], strict=True):
+            plain["fix"] = cause.fix
+        return data
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Strict JSON (non-finite numbers as strings), written to `path` if given."""
+        text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def to_html(self, path: str | Path) -> Path:
+        """One self-contained page, opened offline."""
+        from oracle.reports.comparison import comparison_page  # noqa: PLC0415 - reports are an extra
+
+        path = Path(path)
+        path.write_text(comparison_page(strict(self.to_dict())), encoding="utf-8")
+        return path
+
+    def __str__(self) -> str:
+        lines = [self.headline(), str(self.verdict)]
+        for c in self.causes:
+            lines += [f"  {c.code} ({c.share:.1%} explained, residual {c.residual:.2g}): {c.detail}"]
+            lines += [f"    {line}" for line in c.fix.splitlines()]
+        for o in self.accused:
+            lines.append(
+                f"  {o.op} of {o.side} in {o.scope or 'the model'} {o.source}: {o.budget_used:.3g}x its budget"
+            )
+        lines += [f"  note: {n}" for n in self.notes]
+        if self.unmatched and self.verdict is Meaning.DIFFERENT and not self.causes:
+            lines += ["  first nodes without a counterpart:", *(f"    {u}" for u in self.unmatched)]
+        return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""What of a semantic difference is the comparison's own arithmetic, or the rounding of constants to the format.
+
+Two correct ports differ in exact arithmetic too, a little: one keeps eps as a float64, the other as a float32; one
+divides by sqrt 2, the other multiplies by a float32 constant. A constant is defined only to its format's rounding, so
+that much is no difference of meaning. The float64 evaluation errs as well, by its balls' radii, to first order.
+"""
+
+import numpy as np
+
+from oracle.alignment import Side
+from oracle.causes import numbers, with_literal
+from oracle.lowered import LoweredNode, lower, real_program
+from oracle.network import Edits, Values
+from oracle.reference.balls import Arithmetic, Ball, MissingRule, evaluate_balls
+from oracle.reference.formats import FORMATS, Format, format_named
+
+# Where an operation has no ball rule, its float64 error is assumed below this share of its result (assumption A3).
+_ASSUMED = 2.0**-40
+_DRAWS = 2
+_SAFETY = 4.0
+
+
+def working_format(side: Side) -> Format:
+    """The coarsest format of real numbers in which the side computes."""
+    names = {v.dtype for v in side.network.trace.values.values()}
+    formats = [FORMATS[n] for n in names if n in FORMATS]
+    return min(formats, key=lambda f: f.precision, default=format_named("float64"))
+
+
+def carrier_noise(side: Side, cotangents: Values) -> float:
+    """First-order bound of the float64 evaluation's own error along `cotangents` of the targets."""
+    reached = side.network.pull_back(side.run, cotangents)
+    total = 0.0
+    for node in side.network.nodes:
+        wanted = [o for o in node.outputs if o in reached and np.any(reached[o])]
+        if wanted and node.signature is not None:
+            radii = _radii(side, node)
+            total += sum(float(np.sum(np.abs(reached[o]) * radii[o])) for o in wanted)
+    return total
+
+
+def _radii(side: Side, node: LoweredNode) -> Values:
+    assert node.signature is not None
+    values = side.run.values
+    try:
+        program = real_program(node.signature)
+        balls = evaluate_balls(program, [Ball(values[i]) for i in (*node.reals, *node.facts)], Arithmetic())
+        radii = [np.nan_to_num(balls[o].radius, nan=0.0, posinf=0.0) for o in program.outputs]  # type: ignore[union-attr]
+        if len(radii) == len(node.outputs):
+            return dict(zip(node.outputs, radii, strict=True))
+    except (MissingRule, ValueError):
+        pass
+    return {o: _ASSUMED * np.abs(values[o]) for o in node.outputs}
+
+
+def constant_noise(side: Side, targets: list[int]) -> float:
+    """How far the targets move when every constant changes by half a unit of the format: the larger of two draws.
+
+    Constants are leaves that no parameter or input is, and numbers that are not whole.
+    """
+    u = working_format(side).u
+    if working_format(side).name == "float64":
+        return 0.0
+    generator = np.random.default_rng(7)
+    moved = 0.0
+    for _ in range(_DRAWS):
+        edits = _perturbed(side, u, generator)
+        if not edits.leaves and not edits.nodes:
+            return 0.0
+        run = side.network.edited(side.run, edits)
+        squares = [float(np.sum(np.nan_to_num(run.values[t] - side.run.values[t]) ** 2)) for t in targets]
+        moved = max(moved, float(np.sqrt(sum(squares))))
+    return _SAFETY * moved
+
+
+def _perturbed(side: Side, u: float, generator: np.random.Generator) -> Edits:
+    leaves = {}
+    for value in side.network.trace.values.values():
+        if value.role == "constant" and value.dtype in FORMATS and value.array is not None:
+            x = side.run.values[value.id]
+            leaves[value.id] = x * (1 + u * generator.choice([-1.0, 1.0], x.shape))
+    nodes = {}
+    for node in side.network.nodes:
+        changed = node.node
+        for path, number in numbers(node):
+            if not float(number).is_integer():
+                changed = with_literal(changed, path, number * (1 + u * float(generator.choice([-1.0, 1.0]))))
+        if changed is not node.node:
+            meaning = lower(side.network.trace, changed, side.network.actual)
+            nodes[node.node.index] = lambda values, meaning=meaning: side.network.apply(meaning, values)
+    return Edits(leaves, nodes)
