@@ -60,7 +60,7 @@ class Format:
         """
         values = np.asarray(values, dtype=np.float64)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            if self.dtype.kind != "f":
+            if self.dtype.isbuiltin != 1:
                 q = self.ulp_exponent(np.frexp(values)[1] - 1)
                 values = np.ldexp(np.rint(np.ldexp(values, -q)), q)
             return values.astype(self.dtype)
@@ -90,9 +90,7 @@ class Format:
     def all_values(self) -> np.ndarray:
         """Every bit pattern of an 8- or 16-bit format, in the order of the patterns."""
         if self.bits > 16:
-            raise ValueError(
-                f"{self.name} has 2^{self.bits} values; only 8- and 16-bit formats are enumerated"
-            )
+            raise ValueError(f"{self.name} has 2^{self.bits} values; only 8- and 16-bit formats are enumerated")
         unsigned = np.uint8 if self.bits == 8 else np.uint16
         return np.arange(2**self.bits, dtype=np.uint32).astype(unsigned).view(self.dtype)
 
