@@ -12,9 +12,11 @@ WORST_SHOWN = 8
 _DIGITS = 5
 _NUMBERS = ("max_ulp", "max_ulp_flush_tolerant", "max_ulp_at_scale", "budget_used", "budget_used_stepwise",
             "budget_used_probable")  # fmt: skip
-_CASE = ("config", "output", "region", "verdict", "reason", "elements", "undecided", "rungs", "max_ulp", "max_ulp_interval",
-         "mean_abs_ulp", "max_ulp_flush_tolerant", "max_ulp_at_scale", "correctly_rounded", "budget_used",
-         "budget_used_stepwise", "budget_used_probable", "classes", "seconds", "seed", "input_hash")  # fmt: skip
+_CASE = (
+    "config", "output", "region", "verdict", "reason", "elements", "undecided", "rungs", "max_ulp", "max_ulp_interval",
+    "mean_abs_ulp", "max_ulp_flush_tolerant", "max_ulp_at_scale", "correctly_rounded", "budget_used",
+    "budget_used_stepwise", "budget_used_probable", "classes", "seconds", "seed", "input_hash",
+)  # fmt: skip
 
 
 def operation_detail(results: Results, op: str) -> dict[str, Any]:
@@ -53,8 +55,7 @@ def _candidate(cell: Cell) -> dict[str, Any]:
 
 
 def _case(row: Row) -> dict[str, Any]:
-    data = row.to_json()
-    return {name: data[name] for name in _CASE}
+    return {name: getattr(row, name) for name in _CASE} | {"rungs": dict(row.rungs), "classes": dict(row.classes)}
 
 
 def _widest(rows: Sequence[Row]) -> list[float] | None:
@@ -138,4 +139,3 @@ def _spread(counts: list[float], edges: Sequence[float], bin: tuple[float, float
 def rounded(value: float | None) -> float | None:
     """`value` with the digits that a plot or a table can show."""
     return None if value is None else float(f"{value:.{_DIGITS}g}")
-

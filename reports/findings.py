@@ -48,7 +48,7 @@ class Finding:
         """Who else fails in the same operation; empty if nobody."""
         if not self.others:
             return ""
-        return f"Also {_listed(column.candidate for column in self.others)}."
+        return one_line(f"Also {_listed(column.candidate for column in self.others)}.", 400)
 
 
 def findings(results: Results) -> list[Finding]:
@@ -74,9 +74,9 @@ def unfinished(results: Results) -> list[str]:
             gathered.setdefault((column_of(row).candidate, row.verdict), []).append(row)
     sentences = []
     for (candidate, verdict), rows in gathered.items():
-        reason = one_line(next((row.reason for row in rows if row.reason), ""))
+        reason = next((row.reason for row in rows if row.reason), "")
         happened = f"{candidate} {_UNFINISHED[verdict]} {_listed(row.op for row in rows)}"
-        sentences.append(f"{happened}: {reason}" if reason else f"{happened}.")
+        sentences.append(one_line(f"{happened}: {reason}" if reason else f"{happened}.", 400))
     return sentences
 
 

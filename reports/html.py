@@ -51,7 +51,8 @@ def _index(results: Results, ops: Sequence[str]) -> dict[str, Any]:
         "meanings": MEANINGS,
         "ops": [{"name": op, "family": results.about(op, "family")} for op in ops],
         "lines": [
-            {"op": ops.index(line.op), "direction": line.direction, "cells": _cells(results, line)} for line in results.cells
+            {"op": ops.index(line.op), "direction": line.direction, "cells": _cells(results, line)}
+            for line in results.cells
         ],
     }
 

@@ -36,7 +36,9 @@ def junit(results: Results) -> str:
 
 def _add_suite(root: ET.Element, column: Column, rows: list[Row]) -> None:
     kinds = [_ELEMENTS.get(row.verdict) for row in rows]
-    counts = {f"{kind}s" if kind != "skipped" else kind: str(kinds.count(kind)) for kind in ("failure", "error", "skipped")}
+    counts = {
+        f"{kind}s" if kind != "skipped" else kind: str(kinds.count(kind)) for kind in ("failure", "error", "skipped")
+    }
     seconds = f"{sum(row.seconds for row in rows):.3f}"
     suite = ET.SubElement(root, "testsuite", name=_clean(str(column)), tests=str(len(rows)), time=seconds, **counts)
     for row in rows:

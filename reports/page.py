@@ -35,7 +35,10 @@ def render_page(template: str, data: Mapping[str, Any], title: str, **context: A
             style=Markup(_assets("css", "base", template)),
             script=Markup(scripts),
             hashes=[_hash(scripts), _hash(plotly)],
-            chunks={**{name: pack(json.dumps(value, allow_nan=False)) for name, value in data.items()}, PLOTLY: pack(plotly)},
+            chunks={
+                **{name: pack(json.dumps(value, allow_nan=False)) for name, value in data.items()},
+                PLOTLY: pack(plotly),
+            },
             **context,
         )
     )
@@ -54,7 +57,9 @@ def _assets(kind: str, *stems: str) -> str:
     """The assets `stem.kind` and `stem_*.kind`, in this order, joined."""
     folder = resources.files("oracle.reports") / "assets"
     names = sorted(entry.name for entry in folder.iterdir())
-    wanted = [n for s in stems for n in names if n == f"{s}.{kind}" or (n.startswith(f"{s}_") and n.endswith(f".{kind}"))]
+    wanted = [
+        n for s in stems for n in names if n == f"{s}.{kind}" or (n.startswith(f"{s}_") and n.endswith(f".{kind}"))
+    ]
     return "\n".join((folder / name).read_text("utf-8") for name in wanted)
 
 

@@ -125,9 +125,7 @@ class Results:
         """The candidates: frameworks, modes, devices and formats each in the order of their first row."""
         columns = dict.fromkeys(map(column_of, self.rows))
         ranks = [list(dict.fromkeys(values)) for values in zip(*columns, strict=True)]
-        return tuple(
-            sorted(columns, key=lambda c: [rank.index(value) for rank, value in zip(ranks, c, strict=True)])
-        )
+        return tuple(sorted(columns, key=lambda c: [rank.index(value) for rank, value in zip(ranks, c, strict=True)]))
 
     @functools.cached_property
     def formats(self) -> tuple[str, ...]:
@@ -161,9 +159,7 @@ def load(results: str | Path | Mapping[str, Any] | RunResults) -> Results:
     """
     if isinstance(results, RunResults):
         return Results(_without_idle_scales(results))
-    content, where = (
-        (results, "results") if isinstance(results, Mapping) else (_read(Path(results)), str(results))
-    )
+    content, where = (results, "results") if isinstance(results, Mapping) else (_read(Path(results)), str(results))
     try:
         return Results(_without_idle_scales(RunResults.from_json(content)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

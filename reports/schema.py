@@ -24,9 +24,7 @@ def validate(results: Mapping[str, Any]) -> None:
 
     problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema()).iter_errors(results))
     if problem is not None:
-        raise OracleError(
-            f"results.json departs from its schema at {problem.json_path}: {_brief(problem.message)}"
-        )
+        raise OracleError(f"results.json departs from its schema at {problem.json_path}: {_brief(problem.message)}")
 
 
 def _brief(message: str) -> str:

@@ -50,7 +50,7 @@ def _print_format(results: Results, fmt: str, limit: int | None, console: Consol
     columns = [column for column in results.columns if column.format == fmt]
     lines = _worst_lines(results, columns)
     kept = lines[:limit]
-    console.print(Text.assemble((f"{fmt}", "bold"), ("  largest error, in ulp", "dim")))
+    console.print(Text.assemble((one_line(fmt), "bold"), ("  largest error, in ulp", "dim")))
     for part in _fitting(results, kept, columns, console.width):
         console.print(_table(results, kept, part), "")
     if rest := lines[len(kept) :]:
@@ -79,9 +79,7 @@ def _summary(results: Results, lines: Sequence[Line], columns: Sequence[Column])
     return ", ".join(said) + ("" if worst is None else f"; the largest error {brief(worst)} ulp")
 
 
-def _fitting(
-    results: Results, lines: Sequence[Line], columns: Sequence[Column], width: int
-) -> Iterator[list[Column]]:
+def _fitting(results: Results, lines: Sequence[Line], columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
     """`columns` in as many tables as `width` needs."""
     part: list[Column] = []
     free = width - NAME_WIDTH - 3
@@ -99,7 +97,7 @@ def _fitting(
 
 def _heading(column: Column) -> str:
     device = [] if column.device == "cpu" else [column.device]
-    return "\n".join([*column.framework.replace("-", "-\n").split("\n"), column.mode, *device])
+    return "\n".join(one_line(word) for word in [*column.framework.replace("-", "- ").split(" "), column.mode, *device])
 
 
 def _table(results: Results, lines: Sequence[Line], columns: Sequence[Column]) -> Table:
@@ -154,7 +152,9 @@ def _print_left_out(results: Results, console: Console) -> None:
     console.print(Text("Left out", "bold"))
     for omission in results.run.left_out:
         why = f" ({omission['why']})" if omission.get("why") else ""
-        said = Text.assemble(omission["what"], (f"{why}: ", "dim"), (omission["command"], "bold"))
+        said = Text.assemble(
+            one_line(omission["what"]), (one_line(why), "dim"), ": ", (one_line(omission["command"]), "bold")
+        )
         console.print(Padding(said, (0, 0, 0, 2)))
 
 

@@ -45,23 +45,16 @@ function worstClass(detail, format) {
 }
 
 function directionSection(direction, entries, highlighted) {
-  const curves = h("div", { class: "chart", role: "img", "aria-label": "Largest error against input" });
-  const bars = h("div", { class: "chart", role: "img", "aria-label": "Distribution of signed errors" });
   const answered = entries.filter((entry) => entry.elements > 0);
   const withCurve = answered.filter((entry) => entry.curve), withBars = answered.filter((entry) => entry.histogram);
+  const figures = [withCurve.length ? curveFigure(withCurve) : null, withBars.length ? histogramFigure(withBars) : null].filter(Boolean);
   const node = h("section", { id: `d-${direction}`, class: "direction" },
     h("h2", { tabindex: -1 }, direction === "vjp" ? "∂ Gradient (vjp)" : "Forward"),
     entries.length ? candidateTable(entries, highlighted) : h("p", { class: "notice" }, "Not audited in this format."),
-    withCurve.length || withBars.length ? h("div", { class: "charts" },
-      withCurve.length ? h("figure", {}, h("figcaption", {}, "Largest error against the input"), curves) : null,
-      withBars.length ? h("figure", {}, h("figcaption", {}, "Signed errors, share of the elements"), bars) : null) : null,
+    figures.length ? h("div", { class: "charts" }, figures.map((f) => f.figure)) : null,
     worstSection(answered, highlighted),
     specialSection(answered));
-  const draw = () => {
-    if (withCurve.length) drawCurves(curves, withCurve);
-    if (withBars.length) drawHistogram(bars, withBars);
-  };
-  return { node, draw };
+  return { node, draw: () => figures.forEach((f) => f.draw()) };
 }
 
 const CANDIDATE_COLUMNS = [
@@ -125,59 +118,6 @@ function overClass(share, verdict) {
 
 function precise(value) {
   return value >= 1e6 ? value.toExponential(3).replace("e+", "e") : String(+value.toPrecision(5));
-}
-
-function drawCurves(node, entries) {
-  const xs = entries.flatMap((entry) => entry.curve.x);
-  const nonzero = xs.filter((x) => x !== 0).map(Math.abs);
-  const scale = symlog(xs, 10 ** Math.floor(Math.log10(nonzero.length ? nonzero.reduce((a, b) => Math.min(a, b)) : 1)));
-  const floor = 1e-2;
-  const top = Math.max(1, ...entries.flatMap((entry) => entry.curve.max_ulp.filter((e) => e !== null)));
-  const traces = entries.map((entry, n) => ({
-    type: "scatter", mode: "lines+markers", name: escapeLabel(columnName(index.columns[entry.column])), line: seriesStyle(n),
-    marker: { size: entry.curve.max_ulp.map((e) => (e === null ? 9 : 3)), symbol: entry.curve.max_ulp.map((e) => (e === null ? "x" : "circle")) },
-    x: entry.curve.x.map(scale.place), y: entry.curve.max_ulp.map((e) => (e === null ? top * 3 : Math.max(e, floor))),
-    text: entry.curve.x.map((x, i) => `${x}: ${entry.curve.max_ulp[i] === null ? "NaN or infinity out of place" : `${brief(entry.curve.max_ulp[i])} ulp`}`),
-    hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
-  }));
-  drawChart(node, traces, {
-    xaxis: { title: { text: "input, logarithmic on both sides of zero" }, tickvals: scale.tickvals, ticktext: scale.ticktext, zeroline: true },
-    yaxis: { title: { text: "ulp" }, type: "log", exponentformat: "power", dtick: top > 1e4 ? undefined : 1 },
-    shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 0.5, y1: 0.5, line: { color: cssColour("--soft"), width: 1, dash: "dot" } }],
-    showlegend: true,
-  });
-}
-
-function drawHistogram(node, entries) {
-  const edges = entries.flatMap((entry) => occupied(entry.histogram));
-  const scale = symlog(edges, 0.5);
-  const traces = entries.map((entry, n) => {
-    const { edges: bounds, counts } = entry.histogram;
-    const total = counts.reduce((a, b) => a + b, 0);
-    const places = bounds.map(scale.place);
-    return {
-      type: "scatter", mode: "lines", name: escapeLabel(columnName(index.columns[entry.column])), line: { ...seriesStyle(n), shape: "hv" },
-      x: places, y: [...counts, counts.at(-1)].map((count) => (count ? count / total : null)), connectgaps: false,
-      text: [...counts.map((count, i) => `${brief(bounds[i])} to ${brief(bounds[i + 1])} ulp: ${Math.round(count)} of ${Math.round(total)}`), ""],
-      hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
-    };
-  });
-  const range = [Math.min(...edges.map(scale.place)) - 0.1, Math.max(...edges.map(scale.place)) + 0.1];
-  drawChart(node, traces, {
-    xaxis: { title: { text: "signed error, ulp" }, tickvals: scale.tickvals, ticktext: scale.ticktext, range, zeroline: true },
-    yaxis: { type: "log", exponentformat: "power", dtick: 1 },
-    showlegend: true,
-  });
-}
-
-/** The edges of the bins that hold something. */
-function occupied({ edges, counts }) {
-  return counts.flatMap((count, n) => (count ? [edges[n], edges[n + 1]] : []));
-}
-
-/** Plotly reads a little markup in names; a name is text. */
-function escapeLabel(text) {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 function worstSection(entries, highlighted) {

@@ -29,24 +29,27 @@ function cssColour(name) {
   return colour;
 }
 
+/** Smallest and largest of `values`, however many; null counts as nothing. */
+function extent(values) {
+  const known = values.filter((value) => value !== null);
+  return [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))];
+}
+
 /** A scale that is logarithmic on both sides of zero and linear within `linear` of it, with its ticks. */
 function symlog(values, linear) {
-  const low = values.reduce((a, b) => Math.min(a, b), 0), high = values.reduce((a, b) => Math.max(a, b), 0);
-  const decades = Math.log10(Math.max(-low, high, linear) / linear);
+  const [low, high] = extent([0, ...values]);
+  const reach = Math.max(-low, high, linear);
   // Zero keeps its room, however many decades there are.
-  const room = Math.max(1, 0.05 * decades);
+  const room = Math.max(1, 0.05 * Math.log10(reach / linear));
   const place = (x) => Math.sign(x) * (Math.abs(x) <= linear ? (room * Math.abs(x)) / linear : room + Math.log10(Math.abs(x) / linear));
-  const first = Math.ceil(Math.log10(linear) - 1e-9);
-  const last = Math.floor(Math.log10(Math.max(-low, high, linear)) + 1e-9);
-  const sides = (low < 0 && high > 0) ? 2 : 1;
-  const step = Math.max(1, Math.ceil(((last - first + 1) * sides) / 9));
+  const gap = (place(high) - place(low)) / 13;
   const powers = [];
-  for (let power = last; power >= first + (first < last ? step / 2 : 0); power -= step) powers.unshift(power);
-  const ticks = [
-    ...powers.toReversed().map((p) => [-(10 ** p), `−${powerLabel(p)}`]).filter(([x]) => x >= low),
-    [0, "0"],
-    ...powers.map((p) => [10 ** p, powerLabel(p)]).filter(([x]) => x <= high),
-  ];
+  for (let power = Math.floor(Math.log10(reach) + 1e-9); power >= Math.log10(linear) - 1e-9; power -= 1) {
+    const size = place(10 ** power);
+    if (size > gap && (powers.length === 0 || place(10 ** powers[0]) - size > gap)) powers.unshift(power);
+  }
+  const ticks = [[0, "0"], ...powers.flatMap((p) => [[10 ** p, powerLabel(p)], [-(10 ** p), `−${powerLabel(p)}`]])]
+    .filter(([x]) => x >= low && x <= high);
   return { place, tickvals: ticks.map(([x]) => place(x)), ticktext: ticks.map(([, text]) => text) };
 }
 
@@ -54,25 +57,25 @@ function powerLabel(power) {
   return Math.abs(power) <= 2 ? String(+(10 ** power).toPrecision(1)) : `10<sup>${power}</sup>`;
 }
 
-/** Draw `traces` into `node` and keep them in the page's colours. */
+/** Draw `traces` into `node`, in the page's colours also when these change. */
 async function drawChart(node, traces, layout) {
   const Plotly = await plotly();
-  const draw = () => {
-    if (node.isConnected) Plotly.react(node, traces, { ...themed(layout) }, {
-      responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-    });
-    else document.removeEventListener("themechange", draw);
-  };
-  document.addEventListener("themechange", draw);
-  draw();
+  node.redraw = () => Plotly.react(node, traces, themed(layout), {
+    responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  });
+  if (node.isConnected) node.redraw();
 }
+
+document.addEventListener("themechange", () => {
+  for (const node of document.querySelectorAll(".chart")) node.redraw?.();
+});
 
 function themed(layout) {
   const ink = cssColour("--ink"), faint = cssColour("--line"), paper = cssColour("--card");
-  const axis = { gridcolor: faint, linecolor: faint, zerolinecolor: faint, tickcolor: faint, tickangle: 0 };
+  const axis = { gridcolor: faint, linecolor: faint, zerolinecolor: faint, tickcolor: faint, tickangle: 0, automargin: true };
   return {
     autosize: true,
-    margin: { l: 62, r: 16, t: 12, b: 90 },
+    margin: { l: 62, r: 16, t: 12, b: 70 },
     paper_bgcolor: paper,
     plot_bgcolor: paper,
     font: { color: ink, family: "system-ui, sans-serif", size: 12 },
