@@ -19,6 +19,8 @@ def finish_nodes(observer: Any, values: Mapping[int, Value]) -> tuple[Node, ...]
         forward = observer.forward_of.get((record.step, place.sequence)) if place.phase == "backward" else None
         scope, source, time_step = place.scope, place.source, steps_of.of(record)
         layer = layers[scope].kind if place.call >= 0 else ""
+        if forward is not None and forward >= index:  # a later pass reuses the number of a node that made no call
+            forward = None
         if forward is not None:
             cause = nodes[forward]
             scope, layer, source, time_step = cause.scope, cause.layer, cause.source, cause.time_step
