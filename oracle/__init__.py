@@ -4,9 +4,18 @@ import importlib
 from typing import Any
 
 # Each verb is imported when it is first named: `import oracle` loads no framework and no JAX.
-_VERBS = {"truth": "oracle.ask", "audit": "oracle.run", "check": "oracle.checking"}
+_VERBS = {
+    "truth": "oracle.ask",
+    "audit": "oracle.run",
+    "check": "oracle.checking",
+    "record": "oracle.recording",
+    "explain": "oracle.explaining",
+    "compare": "oracle.comparing",
+    "load_trace": "oracle.tracefile",
+    "save_trace": "oracle.tracefile",
+}
 
-__all__ = ["audit", "check", "truth"]
+__all__ = ["audit", "check", "compare", "explain", "load_trace", "record", "save_trace", "truth"]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,9 +42,7 @@ class Journal:
         self._db.execute("PRAGMA synchronous = NORMAL")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version not in (0, SCHEMA):
-            raise OracleError(
-                f"{self.path} has version {version}, this oracle writes {SCHEMA}: choose another --out"
-            )
+            raise OracleError(f"{self.path} has version {version}, this oracle writes {SCHEMA}: choose another --out")
         (state,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(state)
@@ -95,11 +93,11 @@ class Journal:
         with self._explained():
             return {key for (key,) in self._db.execute("SELECT key FROM answers")}
 
-    def rows(self) -> list[Record]:
-        """All rows, in the order of their keys."""
+    def answers(self) -> dict[str, list[Record]]:
+        """The rows of every answer by its key, in the order of the keys."""
         with self._explained():
-            found = self._db.execute("SELECT rows FROM answers ORDER BY key").fetchall()
-        return [row for (rows,) in found for row in json.loads(rows)]
+            found = self._db.execute("SELECT key, rows FROM answers ORDER BY key").fetchall()
+        return {key: json.loads(rows) for key, rows in found}
 
     def fact(self, name: str) -> Any:
         """The fact stored under `name` (the manifest, for one), or None."""
@@ -110,9 +108,7 @@ class Journal:
     def store_fact(self, name: str, value: Any) -> None:
         """Store `value` under `name`, replacing what was there."""
         with self._explained(), self._transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value, allow_nan=False))
-            )
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value, allow_nan=False)))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from oracle.candidates import Candidate
 
 QUICK_FORMATS = ("float32", "bfloat16")
+QUICK_REGIONS = ("wide", "edge", "subnormal", "special")
 DIRECTIONS: tuple[Direction, ...] = ("forward", "vjp")
 
 
@@ -125,9 +126,14 @@ def _regions(op: Operation, fmt: str, direction: Direction, full: bool) -> list[
     from oracle.reference.formats import format_named  # noqa: PLC0415
 
     suited = [region for region in regions(op, format_named(fmt)) if direction == "forward" or region != "special"]
-    if full or "exhaustive" not in suited:
+    if full:
         return suited
-    return [region for region in suited if region in ("exhaustive", "special")]  # the whole format holds the others
+    if not op.elementwise:
+        return ["typical", "wide"]
+    if direction == "vjp":
+        return ["wide", "edge"]
+    # The whole format holds every other region but NaN and the infinities.
+    return ["exhaustive", "special"] if "exhaustive" in suited else [r for r in suited if r in QUICK_REGIONS]
 
 
 def _why_nothing(questions: Sequence[Question]) -> str:

@@ -28,6 +28,7 @@ from oracle.pool import JudgePool
 from oracle.progress import Advance, silent
 from oracle.reference.evaluate import TruthViolation
 from oracle.reference.operation import operations
+from oracle.reproductions import question_of, reproduced
 from oracle.types import Row, RunResults, Verdict
 
 # Enough cases in flight that a slow lane does not starve the others, few enough that their arrays fit in memory.
@@ -71,30 +72,31 @@ def run(selection: Selection, out: str | Path | None = None, show: Show = silent
     with Journal(folder / JOURNAL) as journal:
         resume(journal, facts)
         try:
-            facts |= _answer_all(planned, journal, show)
+            _answer_all(planned, journal, show)
         finally:
+            facts["adapters"] = journal.fact("adapters") or {}
             facts["seconds"] = time.monotonic() - start
             results = _collected(journal, planned, facts)
             write_results(folder, results)
     return results, folder
 
 
-def _answer_all(planned: Plan, journal: Journal, show: Show) -> dict[str, Any]:
-    """Ask whatever the journal does not hold yet and journal the answers; what the adapters tell of themselves."""
+def _answer_all(planned: Plan, journal: Journal, show: Show) -> None:
+    """Ask whatever the journal does not hold yet, and journal the answers and what the adapters tell of themselves."""
     open_questions = _unanswered(planned, journal.keys())
     total = sum(len(q.candidates) + len(q.refusals) for q in open_questions)
-    if not total:
-        return {}
     limits = LIMITS[planned.selection.profile]
     with ExitStack() as stack:
         judges = stack.enter_context(JudgePool(os.cpu_count() or 1, limits.judgement))
-        names = dict.fromkeys(c.adapter for q in open_questions for c in q.candidates)
-        workers = {n: stack.enter_context(Worker(n, timeout=limits.answer)) for n in names}
+        workers = {n: stack.enter_context(Worker(a, timeout=limits.answer)) for n, a in planned.adapters.items()}
         advance = stack.enter_context(show(total))
         for question, rows in _judged(open_questions, workers, judges, limits):
             journal.add({key(question.case, who): [row.to_json() for row in found] for who, found in rows.items()})
             advance(len(rows), question.case.operation)
-        return {"adapters": {name: _told(worker) for name, worker in workers.items()}}
+        _reproduce(journal, workers, planned.selection.full)
+        if total:
+            told = {name: _told(worker) for name, worker in workers.items()}
+            journal.store_fact("adapters", (journal.fact("adapters") or {}) | told)
 
 
 def _unanswered(planned: Plan, answered: set[str]) -> list[Question]:
@@ -149,6 +151,15 @@ def _rows(question: Question, judgement: Future) -> dict[Candidate, list[Row]]:
     return rows | {who: [unanswered(case, who, Verdict.UNDECIDED, why)] for who in candidates}
 
 
+def _reproduce(journal: Journal, workers: Mapping[str, Worker], full: bool) -> None:
+    """Journal the reproductions that are wanted and not there yet."""
+    answers = {name: [Row.from_json(row) for row in rows] for name, rows in journal.answers().items()}
+    for row in reproduced(itertools.chain(*answers.values()), workers, full):
+        name = key(*question_of(row))
+        answers[name] = [row if old.output == row.output else old for old in answers[name]]
+        journal.add({name: [kept.to_json() for kept in answers[name]]})
+
+
 def _told(worker: Worker) -> Mapping[str, Any]:
     try:
         return worker.manifest()
@@ -157,7 +168,7 @@ def _told(worker: Worker) -> Mapping[str, Any]:
 
 
 def _collected(journal: Journal, planned: Plan, facts: Mapping[str, Any]) -> RunResults:
-    rows = [Row.from_json(row) for row in journal.rows()]
+    rows = [Row.from_json(row) for answer in journal.answers().values() for row in answer]
     known = operations()
     named = dict.fromkeys(row.op for row in rows)
     told = ("family", "formula", "source", "at_scale")

@@ -24,7 +24,7 @@ def test_keeps_answers_and_facts(path):
         journal.store_fact("manifest", {"seed": 7})
     with Journal(path) as journal:
         assert journal.keys() == {"a", "b"}
-        assert [row["n"] for row in journal.rows()] == [1, 3, 2]
+        assert journal.answers() == {"a": [{"n": 1}, {"n": 3}], "b": [{"n": 2}]}
         assert journal.fact("manifest") == {"seed": 7}
         assert journal.fact("nothing") is None
 
@@ -33,7 +33,7 @@ def test_an_answer_given_again_replaces(path):
     with Journal(path) as journal:
         journal.add({"a": [{"n": 1}]})
         journal.add({"a": [{"n": 2}]})
-        assert journal.rows() == [{"n": 2}]
+        assert journal.answers() == {"a": [{"n": 2}]}
 
 
 def test_refuses_what_is_not_json(path):
@@ -73,7 +73,7 @@ def test_a_damaged_page_is_named(path):
     content[8192:12288] = os.urandom(4096)
     path.write_bytes(content)
     with pytest.raises(OracleError, match="is damaged"):
-        Journal(path).rows()
+        Journal(path).answers()
 
 
 def test_another_version_is_named(path):
