@@ -2,7 +2,7 @@
 
 let index;
 let matrixScroll = 0;
-let leftCell = null;
+let leftFor = null;
 
 async function startAudit() {
   index = await chunk("index");
@@ -39,7 +39,7 @@ async function route() {
 
 function returnToMatrix() {
   scrollTo({ top: matrixScroll, behavior: "instant" });
-  leftCell?.focus({ preventScroll: true });
+  [...document.querySelectorAll("#matrix td a")].find((a) => a.getAttribute("href") === leftFor)?.focus({ preventScroll: true });
 }
 
 function columnName(column) {

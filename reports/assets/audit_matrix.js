@@ -124,8 +124,9 @@ function matrixTable(lines, columns) {
   const table = h("table", { class: "matrix", "aria-label": "Largest error by operation and candidate" },
     matrixHead(columns), matrixBody(lines, columns));
   table.addEventListener("keydown", walk);
-  const first = table.querySelector("td a");
-  if (first) first.tabIndex = 0;
+  const cells = [...table.querySelectorAll("td a")];
+  const entry = cells.find((a) => a.getAttribute("href") === leftFor) ?? cells[0];
+  if (entry) entry.tabIndex = 0;
   return table;
 }
 
@@ -179,7 +180,7 @@ function matrixCell(line, column, before) {
   return h("td", { class: `${cellClass(cell)}${edge}${cellMatches(cell) ? "" : " dim"}` },
     h("a", {
       href: operationHref(line.op, column.format, line.direction, column.n), tabindex: -1, title: said, "aria-label": said,
-      click: (event) => { leftCell = event.currentTarget; },
+      click: (event) => { leftFor = event.currentTarget.getAttribute("href"); },
     }, h("span", { class: "symbol" }, index.symbols[cell.verdict]), h("span", {}, shown), marks(cell)));
 }
 

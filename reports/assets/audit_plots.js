@@ -21,7 +21,7 @@ function curveFigure(entries) {
 }
 
 function drawCurves(node, entries, view) {
-  const scale = symlog(view.xs, view.linear);
+  const scale = symlog(view.xs, view.linear, node.clientWidth);
   const floor = 1e-2;
   const [, top] = extent([1, ...entries.flatMap((entry) => entry.curve.max_ulp)]);
   const traces = entries.map((entry, n) => ({
@@ -54,7 +54,7 @@ function histogramFigure(entries) {
 
 function drawHistogram(node, entries) {
   const edges = entries.flatMap((entry) => occupied(entry.histogram));
-  const scale = symlog(edges, 0.5);
+  const scale = symlog(edges, 0.5, node.clientWidth);
   const traces = entries.map((entry, n) => {
     const { edges: bounds, counts } = entry.histogram;
     const total = counts.reduce((a, b) => a + b, 0);

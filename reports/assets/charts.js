@@ -35,14 +35,14 @@ function extent(values) {
   return [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))];
 }
 
-/** A scale that is logarithmic on both sides of zero and linear within `linear` of it, with its ticks. */
-function symlog(values, linear) {
+/** A scale that is logarithmic on both sides of zero and linear within `linear` of it, with ticks for `width` pixels. */
+function symlog(values, linear, width) {
   const [low, high] = extent([0, ...values]);
   const reach = Math.max(-low, high, linear);
   // Zero keeps its room, however many decades there are.
   const room = Math.max(1, 0.05 * Math.log10(reach / linear));
   const place = (x) => Math.sign(x) * (Math.abs(x) <= linear ? (room * Math.abs(x)) / linear : room + Math.log10(Math.abs(x) / linear));
-  const gap = (place(high) - place(low)) / 13;
+  const gap = ((place(high) - place(low)) * 46) / Math.max(width, 200);
   const powers = [];
   for (let power = Math.floor(Math.log10(reach) + 1e-9); power >= Math.log10(linear) - 1e-9; power -= 1) {
     const size = place(10 ** power);
