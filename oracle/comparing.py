@@ -8,22 +8,66 @@ there until the two mean the same or no hypothesis helps.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from oracle.alignment import CLOSE, Alignment, Divergence, Side, align, divergence
 from oracle.causes import Candidate, Context, candidates, place
 from oracle.comparison import Accused, Cause, Comparison, Meaning, Part, Target
+from oracle.errors import OracleError
 from oracle.network import Edits, Network, Run
 from oracle.node_budget import budget_use
 from oracle.noise import carrier_noise, constant_noise
 from oracle.pairing import Pair, pair_targets
+from oracle.recording import record
 from oracle.reference.balls import MissingRule
 from oracle.trace import Trace
 
 _MOST_CAUSES = 8
 # Below this share of the magnitude, constants' rounding is worth measuring as an explanation.
 _SMALL = 1e-4
+
+
+def compare(
+    a: Any,
+    b: Any,
+    inputs: Any = None,
+    *,
+    inputs_a: Any = None,
+    inputs_b: Any = None,
+    budgets: bool = True,
+    **options: Any,
+) -> Comparison:
+    """Compare two models, functions or recorded traces: semantics plus rounding, causes and fixes.
+
+    Args:
+        a, b: a model or function of any framework, a `Trace`, or the path of a recorded one.
+        inputs: the inputs of both; `inputs_a`, `inputs_b` where each has its own layout.
+        budgets: also look for operations beyond their rounding budget.
+        options: as for `oracle.record` (`train_step`, `loss`, `target`, `optimizer`, `steps`, `framework`); a tuple
+            (for A, for B) where the two differ.
+
+    Raises `OracleError` or `ValueError`, with what to do, where a model cannot run or nothing can be paired.
+    """
+    sides = []
+    for k, (model, own) in enumerate(((a, inputs_a), (b, inputs_b))):
+        chosen = {name: v[k] if isinstance(v, tuple) and len(v) == 2 else v for name, v in options.items()}
+        sides.append(_as_trace(model, inputs if own is None else own, chosen))
+    return compare_traces(*sides, budgets=budgets)
+
+
+def _as_trace(model: Any, inputs: Any, options: dict[str, Any]) -> Trace:
+    if isinstance(model, Trace):
+        return model
+    if isinstance(model, str | Path):
+        from oracle.tracefile import load_trace  # noqa: PLC0415 - only for recorded files
+
+        return load_trace(model)
+    if inputs is None:
+        raise OracleError("compare needs inputs to run the models on", "pass inputs=, or inputs_a= and inputs_b=")
+    return record(model, inputs, full=True, **options)
 
 
 def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), budgets: bool = True) -> Comparison:
