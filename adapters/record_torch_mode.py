@@ -4,7 +4,7 @@ import functools
 from typing import Any, NamedTuple
 
 from oracle.adapters.record_torch_place import Place, Places
-from oracle.adapters.record_torch_values import Versions, dtype_name
+from oracle.adapters.record_torch_values import Versions, described, dtype_name, geometry_of
 from oracle.trace import Tree, reference
 
 _HIDDEN_WRITES = {"aten.native_batch_norm.default": (3, 4), "aten.cudnn_batch_norm.default": (3, 4)}
@@ -92,6 +92,8 @@ class Observer:
         self.place = place = self.places.here()
         inputs = [self.tree(a) for a in args]
         attrs = {k: self.tree(v) for k, v in kwargs.items() if k not in _WITHOUT_MEANING}
+        if kind.name.startswith("aten.as_strided"):  # strides speak of memory: the lowering must know where `self` lies
+            attrs["base"] = described(geometry_of(args[0]))
         result = func(*args, **kwargs)
         written = [t for t in self._written(kind, args, kwargs) if t is not None]
         if kind.allocates:

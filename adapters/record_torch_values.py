@@ -54,7 +54,7 @@ class Versions:
 
     def read(self, tensor: Any) -> int:
         """The id of the value that `tensor` holds; one never seen before becomes a constant."""
-        storage, geometry = self.storages.get(_key(tensor)), _geometry(tensor)
+        storage, geometry = self.storages.get(_key(tensor)), geometry_of(tensor)
         if storage is None:
             return self.leaf(tensor, "constant")
         known = storage.holders.get(geometry)
@@ -68,7 +68,7 @@ class Versions:
     def is_current(self, tensor: Any) -> bool:
         """Whether `tensor` holds a value that is already recorded."""
         storage = self.storages.get(_key(tensor))
-        known = storage.holders.get(_geometry(tensor)) if storage else None
+        known = storage.holders.get(geometry_of(tensor)) if storage else None
         return known is not None and known[1] == storage.version
 
     def knows_storage(self, tensor: Any) -> bool:
@@ -83,7 +83,7 @@ class Versions:
 
     def new(self, tensor: Any, role: str = "intermediate", name: str = "") -> int:
         """Record the value of a tensor in memory of its own, or a new view of memory that is known."""
-        storage, geometry = self._storage(tensor), _geometry(tensor)
+        storage, geometry = self._storage(tensor), geometry_of(tensor)
         source = self._same_elements(storage, tensor)
         value = self._draft(storage, tensor, role, name, source)
         storage.holders[geometry] = (value, storage.version)
@@ -91,7 +91,7 @@ class Versions:
 
     def written(self, tensor: Any, role: str = "intermediate") -> int:
         """Record that `tensor` has been written: a new version of it, and of its storage."""
-        storage, geometry = self._storage(tensor), _geometry(tensor)
+        storage, geometry = self._storage(tensor), geometry_of(tensor)
         storage.version += 1
         storage.copy = None
         value = self._draft(storage, tensor, role, "", None)
@@ -104,7 +104,7 @@ class Versions:
         storage, shape = self._storage(tensor), tuple(tensor.shape)
         nothing = np.broadcast_to(np.zeros((), _numpy_dtype(tensor)), shape) if self.full else None
         self.drafts.append(_Draft(shape, dtype_name(tensor.dtype), "constant", "uninitialised", nothing, None))
-        storage.holders[_geometry(tensor)] = (len(self.drafts) - 1, storage.version)
+        storage.holders[geometry_of(tensor)] = (len(self.drafts) - 1, storage.version)
         return len(self.drafts) - 1
 
     def _unseen_view(self, storage: _Storage, tensor: Any, geometry: Geometry) -> int:
@@ -115,19 +115,20 @@ class Versions:
         held, version = storage.holders[base]
         source = self._bring_up_to_date(storage, tensor.as_strided(base[1], base[2], base[0]), base, held, version)
         value = self.new(tensor)
-        self.emit("oracle.view", [reference(source), _described(base), _described(geometry)], [value])
+        self.emit("oracle.view", [reference(source), described(base), described(geometry)], [value])
         return value
 
     def _bring_up_to_date(self, storage: _Storage, tensor: Any, geometry: Geometry, held: int, version: int) -> int:
+        since: list[tuple[int, Geometry]] = []
         for when, where, written in storage.writes:
-            if when <= version or not _touch(where, geometry):
-                continue
-            if where == geometry:
-                held = written
-                continue
+            if when > version and where == geometry:
+                held, since = written, []
+            elif when > version and _touch(where, geometry):
+                since.append((written, where))
+        if since:
             value = self._draft(storage, tensor, "intermediate", "", None)
-            trees = [reference(held), reference(written), _described(geometry), _described(where)]
-            self.emit("oracle.overwrite", trees, [value])
+            writes = [[reference(w) for w, _ in since], described(geometry), [described(g) for _, g in since]]
+            self.emit("oracle.overwrite", [reference(held), *writes], [value])
             held = value
         storage.holders[geometry] = (held, storage.version)
         return held
@@ -144,20 +145,22 @@ class Versions:
         """A current value on the storage with as many elements, all distinct in memory: a rearrangement."""
         size = tensor.numel()
         for geometry, (held, version) in storage.holders.items():
-            if version == storage.version and _is_dense(geometry, size) and _is_dense(_geometry(tensor), size):
+            if version == storage.version and _is_dense(geometry, size) and _is_dense(geometry_of(tensor), size):
                 return held if geometry[0] == tensor.storage_offset() else None
         return None
 
     def _draft(self, storage: _Storage, tensor: Any, role: str, name: str, source: int | None) -> int:
         array = self._array(storage, tensor) if self.full else None
-        few = None if self.full or source is not None else sample(tensor, _is_dense(_geometry(tensor), tensor.numel()))
+        few = (
+            None if self.full or source is not None else sample(tensor, _is_dense(geometry_of(tensor), tensor.numel()))
+        )
         shape = tuple(tensor.shape)
         self.drafts.append(_Draft(shape, dtype_name(tensor.dtype), role, name, array, few, source))
         return len(self.drafts) - 1
 
     def _array(self, storage: _Storage, tensor: Any) -> np.ndarray:
         """The elements as a view of one copy of the storage's span, which all views of this version share."""
-        offset, shape, strides, _ = _geometry(tensor)
+        offset, shape, strides, _ = geometry_of(tensor)
         if tensor.numel() == 0:
             return np.zeros(shape, _numpy_dtype(tensor))
         end = _end(offset, shape, strides)
@@ -190,11 +193,13 @@ def _key(tensor: Any) -> int:
     return tensor.untyped_storage()._cdata
 
 
-def _geometry(tensor: Any) -> Geometry:
+def geometry_of(tensor: Any) -> Geometry:
+    """Where in its storage the elements of `tensor` lie."""
     return (tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
 
 
-def _described(geometry: Geometry) -> list:
+def described(geometry: Geometry) -> list:
+    """A geometry as a tree: [offset, shape, strides]."""
     offset, shape, strides, _ = geometry
     return [offset, list(shape), list(strides)]
 
@@ -204,8 +209,28 @@ def _end(offset: int, shape: Sequence[int], strides: Sequence[int]) -> int:
 
 
 def _touch(a: Geometry, b: Geometry) -> bool:
-    """Whether the memory ranges meet. Interleaved ones count as meeting: the overwrite node sorts them out."""
-    return a[0] < _end(*b[:3]) and b[0] < _end(*a[:3])
+    """Whether two views may share an element. Two boxes of one grid do not if they are apart along an axis."""
+    if a[0] >= _end(*b[:3]) or b[0] >= _end(*a[:3]):
+        return False
+    return a[2] != b[2] or not _apart(a, b)
+
+
+def _apart(a: Geometry, b: Geometry) -> bool:
+    """Whether two boxes with the same strides are disjoint, where the strides make a grid that tells axes apart."""
+    low = min(a[0], b[0])
+    rest = (a[0] - low, b[0] - low)
+    limit, apart = math.inf, False
+    for axis in sorted(range(len(a[1])), key=lambda i: -a[2][i]):
+        stride = a[2][axis]
+        if stride <= 0:
+            return False
+        starts = (rest[0] // stride, rest[1] // stride)
+        ends = (starts[0] + a[1][axis], starts[1] + b[1][axis])
+        if max(ends) * stride > limit:
+            return False
+        apart = apart or starts[0] >= ends[1] or starts[1] >= ends[0]
+        rest, limit = (rest[0] % stride, rest[1] % stride), stride
+    return apart and rest == (0, 0)
 
 
 def _covers(base: Geometry, view: Geometry) -> bool:

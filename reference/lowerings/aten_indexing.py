@@ -44,7 +44,7 @@ def _take(x: Any, index: Any) -> Any:
 
 @aten("gather")
 def _gather(x: Any, dim: int, index: Any, sparse_grad: bool = False) -> Any:
-    return x[_along(x, dim, index)] if jnp.ndim(x) else jnp.broadcast_to(x, jnp.shape(index))
+    return jnp.asarray(x)[_along(x, dim, index)] if jnp.ndim(x) else jnp.broadcast_to(x, jnp.shape(index))
 
 
 def _along(x: Any, dim: int, index: Any) -> tuple:
@@ -56,17 +56,17 @@ def _along(x: Any, dim: int, index: Any) -> tuple:
 
 @aten("scatter.src", inplace=True)
 def _scatter(x: Any, dim: int, index: Any, source: Any) -> Any:
-    return x.at[_along(x, dim, index)].set(_like_index(source, index))
+    return jnp.asarray(x).at[_along(x, dim, index)].set(_like_index(source, index))
 
 
 @aten("scatter.value", inplace=True)
 def _scatter_value(x: Any, dim: int, index: Any, value: Any) -> Any:
-    return x.at[_along(x, dim, index)].set(value)
+    return jnp.asarray(x).at[_along(x, dim, index)].set(value)
 
 
 @aten("scatter_add", inplace=True)
 def _scatter_add(x: Any, dim: int, index: Any, source: Any) -> Any:
-    return x.at[_along(x, dim, index)].add(_like_index(source, index))
+    return jnp.asarray(x).at[_along(x, dim, index)].add(_like_index(source, index))
 
 
 def _like_index(source: Any, index: Any) -> Any:
@@ -77,7 +77,11 @@ def _like_index(source: Any, index: Any) -> Any:
 @aten("scatter_reduce.two", inplace=True)
 def _scatter_reduce(x: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Any:
     where, source = _along(x, dim, index), _like_index(source, index)
-    start = x if include_self else x.at[where].set({"sum": 0, "mean": 0, "prod": 1}.get(reduce, 0))
+    start = (
+        jnp.asarray(x)
+        if include_self
+        else jnp.asarray(x).at[where].set({"sum": 0, "mean": 0, "prod": 1}.get(reduce, 0))
+    )
     if reduce in ("sum", "mean"):
         total = start.at[where].add(source)
         if reduce == "sum":
@@ -87,24 +91,24 @@ def _scatter_reduce(x: Any, dim: int, index: Any, source: Any, reduce: str, *, i
     if reduce == "prod":
         return start.at[where].multiply(source)
     if not include_self:
-        start = x.at[where].set(-jnp.inf if reduce == "amax" else jnp.inf)
+        start = jnp.asarray(x).at[where].set(-jnp.inf if reduce == "amax" else jnp.inf)
     return start.at[where].max(source) if reduce == "amax" else start.at[where].min(source)
 
 
 @aten("index_add", inplace=True)
 def _index_add(x: Any, dim: int, index: Any, source: Any, alpha: Any = 1) -> Any:
     where = (slice(None),) * (dim % x.ndim) + (index,)
-    return x.at[where].add(source if alpha == 1 else alpha * source)
+    return jnp.asarray(x).at[where].add(source if alpha == 1 else alpha * source)
 
 
 @aten("index_copy", inplace=True)
 def _index_copy(x: Any, dim: int, index: Any, source: Any) -> Any:
-    return x.at[(slice(None),) * (dim % x.ndim) + (index,)].set(source)
+    return jnp.asarray(x).at[(slice(None),) * (dim % x.ndim) + (index,)].set(source)
 
 
 @aten("index_fill.int_Scalar", "index_fill.int_Tensor", inplace=True)
 def _index_fill(x: Any, dim: int, index: Any, value: Any) -> Any:
-    return x.at[(slice(None),) * (dim % x.ndim) + (index,)].set(value)
+    return jnp.asarray(x).at[(slice(None),) * (dim % x.ndim) + (index,)].set(value)
 
 
 def _where(indices: Sequence[Any]) -> tuple:
@@ -122,7 +126,7 @@ def _where(indices: Sequence[Any]) -> tuple:
 
 @aten("index.Tensor", "_unsafe_index.Tensor", static=(1,))
 def _index(x: Any, indices: Sequence[Any]) -> Any:
-    return x[_where(indices)]
+    return jnp.asarray(x)[_where(indices)]
 
 
 @aten("index_put", "_unsafe_index_put", "index_put_", "_index_put_impl_", static=(1,))
@@ -130,18 +134,18 @@ def _index_put(x: Any, indices: Sequence[Any], values: Any, accumulate: bool = F
     """Sets (or adds) `values`; a single boolean mask in all axes needs no positions."""
     if len(indices) == 1 and indices[0].dtype == bool and indices[0].shape == x.shape and jnp.ndim(values) == 0:
         return jnp.where(indices[0], x + values if accumulate else values, x)
-    target = x.at[_where(indices)]
+    target = jnp.asarray(x).at[_where(indices)]
     return target.add(values) if accumulate else target.set(values)
 
 
 @aten("_unsafe_masked_index")
 def _masked_index(x: Any, mask: Any, indices: Sequence[Any], fill: Any) -> Any:
-    return jnp.where(mask, x[_clamped(x, indices)], fill)
+    return jnp.where(mask, jnp.asarray(x)[_clamped(x, indices)], fill)
 
 
 @aten("_unsafe_masked_index_put_accumulate")
 def _masked_index_put(x: Any, mask: Any, indices: Sequence[Any], values: Any) -> Any:
-    return x.at[_clamped(x, indices)].add(jnp.where(mask, values, 0.0))
+    return jnp.asarray(x).at[_clamped(x, indices)].add(jnp.where(mask, values, 0.0))
 
 
 def _clamped(x: Any, indices: Sequence[Any]) -> tuple:
@@ -163,7 +167,7 @@ def _masked_select(x: Any, mask: Any) -> Any:
 @aten("masked_scatter", static=(1,), inplace=True)
 def _masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     where = np.nonzero(np.broadcast_to(np.asarray(mask), x.shape))
-    return x.at[where].set(jnp.reshape(source, (-1,))[: where[0].size])
+    return jnp.asarray(x).at[where].set(jnp.reshape(source, (-1,))[: where[0].size])
 
 
 @aten("masked_scatter_backward", static=(1,))
@@ -196,4 +200,4 @@ def _pack_padded(x: Any, lengths: Any, batch_first: bool) -> tuple:
     lengths = np.asarray(lengths)
     x = jnp.swapaxes(x, 0, 1) if batch_first else x
     alive = np.arange(lengths.max())[:, None] < lengths[None, :]
-    return x[np.nonzero(alive)], jnp.asarray(alive.sum(axis=1))
+    return jnp.asarray(x)[np.nonzero(alive)], jnp.asarray(alive.sum(axis=1))

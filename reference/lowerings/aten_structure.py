@@ -219,15 +219,15 @@ def _unfold_backward(grad: Any, input_sizes: Sequence[int], dim: int, size: int,
 @aten("select_scatter")
 def _select_scatter(x: Any, source: Any, dim: int, index: int) -> Any:
     where = tuple(index if i == dim % x.ndim else slice(None) for i in range(x.ndim))
-    return x.at[where].set(source)
+    return jnp.asarray(x).at[where].set(source)
 
 
 @aten("slice_scatter")
 def _slice_scatter(x: Any, source: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
-    return x.at[_slicer(x.shape, dim, start, end, step)].set(source)
+    return jnp.asarray(x).at[_slicer(x.shape, dim, start, end, step)].set(source)
 
 
-@aten("as_strided")
+@aten("as_strided", "as_strided_")
 def _as_strided(x: Any, size: Sequence[int], stride: Sequence[int], offset: int | None = None, *, base: Any) -> Any:
     """`base` is the geometry of `x` in memory, which the recorder adds: strides are about memory."""
     start = base[0] if offset is None else offset
@@ -241,7 +241,10 @@ def _view_of_memory(x: Any, base: Sequence[Any], geometry: Sequence[Any]) -> Any
 
 
 @lowers("torch", "oracle.overwrite")
-def _overwrite(old: Any, new: Any, geometry: Sequence[Any], written: Sequence[Any]) -> Any:
-    """`old` after its memory (`geometry`) was written with `new` at the places of `written`."""
-    hit = np.reshape(element_at(written, storage_positions(geometry)), tuple(geometry[1]))
-    return jnp.where(hit >= 0, take_flat(new, hit), old)
+def _overwrite(old: Any, new: Sequence[Any], geometry: Sequence[Any], written: Sequence[Any]) -> Any:
+    """`old` after its memory (`geometry`) was written with each of `new`, in turn, at the places of `written`."""
+    places = storage_positions(geometry)
+    for values, where in zip(new, written, strict=True):
+        hit = np.reshape(element_at(where, places), tuple(geometry[1]))
+        old = jnp.where(hit >= 0, take_flat(values, hit), old)
+    return old

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from oracle.reference.formats import FORMATS
 from oracle.reference.lowerings import lowering
 from oracle.trace import Node, Trace
 
@@ -22,14 +23,17 @@ def lowered_outputs(trace: Trace, node: Node) -> tuple[Any, ...]:
 
 
 def deviations(trace: Trace) -> Iterator[tuple[Node, float]]:
-    """For each node with a lowering: the largest error of its outputs relative to their scale."""
+    """For each node with a lowering: the largest error of its outputs, in unit roundoffs of their scale."""
     for node in trace.nodes:
         if any(out is not None for out in node.outputs) and lowering(trace.framework, node.op) is not None:
             yield node, deviation(trace, node)
 
 
 def deviation(trace: Trace, node: Node) -> float:
-    """The largest difference between lowered and recorded outputs of `node`, relative to their largest element."""
+    """The largest difference between lowered and recorded outputs of `node`, relative to their largest element.
+
+    It is counted in unit roundoffs of the recorded format, and in ones for integers, which must agree.
+    """
     results = lowered_outputs(trace, node)
     assert len(results) == len(node.outputs), f"{node.op}: {len(results)} outputs for {len(node.outputs)} recorded"
     worst = 0.0
@@ -38,8 +42,12 @@ def deviation(trace: Trace, node: Node) -> float:
             continue
         actual, truth = _widened(trace.values[out].array), np.asarray(result)
         assert truth.shape == actual.shape, f"{node.op}: shape {truth.shape}, recorded {actual.shape}"
-        worst = max(worst, _distance(actual, truth))
+        worst = max(worst, _distance(actual, truth) / _unit(trace.values[out].dtype))
     return worst
+
+
+def _unit(dtype: str) -> float:
+    return FORMATS[dtype].u if dtype in FORMATS else 1.0
 
 
 def _distance(actual: np.ndarray, truth: np.ndarray) -> float:
