@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from oracle.adapters.record_jax_moves import moved
 from oracle.adapters.record_jax_params import encode
 from oracle.adapters.recording import Lines, Recording, references_to
 from oracle.trace import reference
@@ -81,10 +82,18 @@ class Walker:
         return self._primitive(equation, inputs, where)
 
     def _primitive(self, equation: Any, inputs: list[Traced], where: Where) -> list[Traced]:
-        bound = equation.primitive.get_bind_params(equation.params)
-        results = equation.primitive.bind(*[x.array for x in inputs], **bound)
-        results = list(results) if equation.primitive.multiple_results else [results]
-        return self._note(equation.primitive.name, inputs, results, encode(equation.params), where)
+        primitive, arrays = equation.primitive, [x.array for x in inputs]
+        numeric = all(x.value is not None for x in inputs)
+        results = moved(primitive.name, arrays, equation.params) if numeric else None
+        if results is None:
+            results = primitive.bind(*arrays, **primitive.get_bind_params(equation.params))
+            results = list(results) if primitive.multiple_results else [results]
+        return self._note(primitive.name, inputs, results, encode(equation.params), where)
+
+    def _move(self, name: str, inputs: list[Traced], params: dict[str, Any], where: Where) -> Traced:
+        """One of the recorder's own moves: an element of a sequence, a stack of results."""
+        (result,) = moved(name, [x.array for x in inputs], params) or ()
+        return self._note(name, inputs, [result], params, where)[0]
 
     def _note(self, op: str, inputs: list[Traced], results: list[Any], attrs: dict, where: Where) -> list[Traced]:
         """Record one executed primitive. What random bits become is drawn, not computed."""
@@ -133,18 +142,20 @@ class Walker:
         columns: dict[int, list[Traced]] = {}
         for i in reversed(steps) if params["reverse"] else steps:
             there = Where(where.scopes, where.source, where.line, i)
-            elements = [self._note("scan.element", [s], [s.array[i]], {"index": i}, there)[0] for s in sequences]
+            elements = [self._element(s, i, there) for s in sequences]
             outputs = self.run(body.jaxpr, body.consts, [*fixed, *carry, *elements], there)
             carry, columns[i] = outputs[:carried], outputs[carried:]
         return [*carry, *self._stacked([columns[i] for i in steps], body.out_avals[carried:], where)]
 
-    def _stacked(self, rows: list[list[Traced]], avals: Sequence[Any], where: Where) -> list[Traced]:
-        import jax.numpy as jnp  # noqa: PLC0415
+    def _element(self, sequence: Traced, index: int, where: Where) -> Traced:
+        if sequence.value is None:
+            return Traced(sequence.array[index], None)
+        return self._move("scan.element", [sequence], {"index": index}, where)
 
+    def _stacked(self, rows: list[list[Traced]], avals: Sequence[Any], where: Where) -> list[Traced]:
         if not rows:
             return [self.leaf(np.zeros((0, *a.shape), a.dtype), "constant") for a in avals]
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        return [self._note("scan.stack", c, [jnp.stack([x.array for x in c])], {}, where)[0] for c in columns]
+        return [self._move("scan.stack", list(column), {}, where) for column in zip(*rows, strict=True)]
 
     def _while(self, params: dict[str, Any], inputs: list[Traced], where: Where) -> list[Traced]:
         condition, body = params["cond_jaxpr"], params["body_jaxpr"]
