@@ -118,10 +118,8 @@ def _checked(actual: np.ndarray, truth: Truth, fmt: Format) -> np.ndarray:
     if y.shape != truth.shape:
         raise ValueError(f"the answer has shape {y.shape}, the truth {truth.shape}; they must agree")
     if not fmt.is_representable(y):
-        stray = y[(fmt.round(y).astype(np.float64) != y) & ~np.isnan(y)][0]
-        raise ValueError(
-            f"the answer {stray!r} is no number of {fmt.name}; give the format it was computed in"
-        )
+        stray = float(y[(fmt.round(y).astype(np.float64) != y) & ~np.isnan(y)][0])
+        raise ValueError(f"the answer {stray!r} is no number of {fmt.name}; give the format it was computed in")
     return y
 
 
@@ -131,9 +129,7 @@ def _overflow_as_infinity(y: np.ndarray, below: np.ndarray, above: np.ndarray, f
     return np.where((overflow != 0) & (np.isnan(y) | saturated), overflow, y)
 
 
-def _classes(
-    y: np.ndarray, truth: Truth, below: np.ndarray, above: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _classes(y: np.ndarray, truth: Truth, below: np.ndarray, above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     defined = truth.special != UNDEFINED
     nan_mismatch = defined & (np.isnan(y) != (truth.special == NAN))
     comparable = defined & ~np.isnan(y) & (truth.special != NAN)
