@@ -7,25 +7,22 @@ edits of B. An edit that gives the divergent values their counterparts is a prov
 there until the two mean the same or no hypothesis helps.
 """
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from oracle.alignment import CLOSE, Alignment, Divergence, Side, align, divergence
-from oracle.causes import Candidate, Context, candidates, place
-from oracle.comparison import Accused, Cause, Comparison, Meaning, Part, Target
+from oracle.alignment import Side, align
+from oracle.comparison import Accused, Comparison, Meaning, Part, Target
 from oracle.errors import OracleError
-from oracle.network import Edits, Network, Run
+from oracle.network import Network
 from oracle.node_budget import budget_use
 from oracle.noise import carrier_noise, constant_noise
 from oracle.pairing import Pair, pair_targets
 from oracle.recording import record
-from oracle.reference.balls import MissingRule
+from oracle.search import Search
 from oracle.trace import Trace
 
-_MOST_CAUSES = 8
 # Below this share of the magnitude, constants' rounding is worth measuring as an explanation.
 _SMALL = 1e-4
 
@@ -82,7 +79,7 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
         )
     targets = tuple(_target(side_a, side_b, pair) for pair in pairs)
     different = [p for p, t in zip(pairs, targets, strict=True) if not t.same]
-    search = _Search(side_a, side_b, different).run() if different else None
+    search = Search(side_a, side_b, different).run() if different else None
     accused = tuple(_accused("A", side_a) + _accused("B", side_b)) if budgets else ()
     verdict = Meaning.DIFFERENT if different else Meaning.SAME_BEYOND_BUDGET if accused else Meaning.SAME
     alignment = align(side_a, side_b)
@@ -161,125 +158,3 @@ def _accused(name: str, side: Side) -> list[Accused]:
         if use.stepwise > 1:
             found.append(Accused(name, node.node.op, node.node.scope, node.node.source, use.stepwise))
     return sorted(found, key=lambda f: -f.budget_used)
-
-
-@dataclass
-class _State:
-    """B with the edits accepted so far, and how it stands to A."""
-
-    b: Side
-    edits: Edits
-    alignment: Alignment
-    at_a: Divergence
-    at_b: Divergence
-
-
-class _Search:
-    """Peel causes off: at the first divergence, try every hypothesis; keep the edit that aligns most."""
-
-    def __init__(self, a: Side, b: Side, pairs: list[Pair]) -> None:
-        self.a, self.pairs = a, pairs
-        self.causes: list[Cause] = []
-        self.tolerance = CLOSE
-        self.state = self._stand(b, Edits())
-
-    def run(self) -> "_Search":
-        while len(self.causes) < _MOST_CAUSES and self._remaining(self.state.b):
-            if not self.state.at_a.region and not self.state.at_b.region and not self._sharpen():
-                break
-            accepted = self._step()
-            if accepted is None:
-                break
-            self.state = accepted
-        return self
-
-    def unmatched(self) -> tuple[str, ...]:
-        """The first nodes without a counterpart, on either side, with their numbers' size."""
-        sides = (("A", self.a, self.state.at_a), ("B", self.state.b, self.state.at_b))
-        return tuple(f"{name}: {place(node)}" for name, _, found in sides for node in found.first[:3])
-
-    def _sharpen(self) -> bool:
-        """Look for smaller differences once everything aligns at the usual tolerance."""
-        if self.tolerance < 1e-12:
-            return False
-        self.tolerance = 2.0**-44
-        self.state = self._stand(self.state.b, self.state.edits)
-        return bool(self.state.at_a.region or self.state.at_b.region)
-
-    def _stand(self, b: Side, edits: Edits) -> _State:
-        alignment = align(self.a, b, self.tolerance)
-        at_a = divergence(self.a, alignment.a_to_b, [p.a for p in self.pairs])
-        at_b = divergence(b, alignment.b_to_a, [p.b for p in self.pairs])
-        return _State(b, edits, alignment, at_a, at_b)
-
-    def _step(self) -> _State | None:
-        """The best proved hypothesis at the first divergence, recorded as a cause."""
-        state = self.state
-        context = Context(self.a, state.b, state.alignment, state.at_a, state.at_b, state.edits)
-        best: tuple[tuple[int, float], Candidate, _State] | None = None
-        for candidate in candidates(context):
-            tried = self._try(candidate)
-            if tried is None:
-                continue
-            progress = (len(state.at_a.region) + len(state.at_b.region)) - (
-                len(tried.at_a.region) + len(tried.at_b.region)
-            )
-            left = self._remaining(tried.b)
-            if progress > 0 and (best is None or (progress, -left) > best[0]):
-                best = ((progress, -left), candidate, tried)
-            if best is not None and not best[2].at_a.region and not best[2].at_b.region:
-                break
-        if best is None:
-            return None
-        self._record(best[1], best[2])
-        return best[2]
-
-    def _try(self, candidate: Candidate) -> _State | None:
-        """The state after the candidate's edit; None where it cannot be computed or changes nothing at A's first node."""
-        edits = self.state.edits | candidate.edits
-        try:
-            with np.errstate(all="ignore"):
-                run = self.state.b.network.edited(self.state.b.run, edits)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, MissingRule):
-            return None
-        tried = self._stand(Side(self.state.b.network, Run(run.values)), edits)
-        first = {n.node.index for n in self.state.at_a.first}
-        still = {n.node.index for n in tried.at_a.region}
-        return tried if not first or first - still else None
-
-    def _record(self, candidate: Candidate, state: _State) -> None:
-        before, after = self._remaining(self.state.b), self._remaining(state.b)
-        cause = Cause(
-            candidate.code,
-            place(candidate.node_a),
-            place(candidate.node_b),
-            1 - after / before if before else 1.0,
-            after,
-            before,
-            candidate.fix_a,
-            candidate.fix_b,
-            candidate.detail,
-        )
-        same = [c for c in self.causes if (c.code, c.fix) == (cause.code, cause.fix)]
-        if same:  # the same cause acts again in the backward pass
-            kept = self.causes.index(same[0])
-            self.causes[kept] = replace(
-                same[0], residual=after, share=1 - after / same[0].before if same[0].before else 1.0
-            )
-        else:
-            self.causes.append(cause)
-
-    def _remaining(self, b: Side) -> float:
-        """Norm of the semantic difference over the differing targets, beyond what is noise."""
-        squares = 0.0
-        for pair in self.pairs:
-            x, y = self.a.run.values[pair.a], b.run.values[pair.b]
-            if x.size != y.size:
-                return float("inf")
-            difference = _difference(x, pair.in_layout_of_a(x, y))
-            squares += _norm(difference) ** 2
-        remaining = float(np.sqrt(squares))
-        return 0.0 if remaining <= self._floor() else remaining
-
-    def _floor(self) -> float:
-        return 2.0**-40 * float(np.sqrt(sum(_norm(self.a.run.values[p.a]) ** 2 for p in self.pairs)))

@@ -13,8 +13,7 @@ import scipy.special as sp
 from oracle.reference.balls import MissingRule
 from oracle.reference.constants import nearest_float64
 from oracle.reference.program import Program, Step
-from oracle.reference.rules import contraction
-from oracle.reference.structure import MOVES, scatter_targets
+from oracle.reference.structure import MOVES, contraction, scatter_targets
 
 Array = np.ndarray
 

@@ -8,16 +8,18 @@ engine (`oracle.comparing`) applies the edit and accepts it only if the values o
 
 import functools
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oracle.alignment import Alignment, Divergence, Side
+from oracle.alignment import Alignment, Divergence, Side, same_multiset
 from oracle.lowered import LoweredNode, lower
 from oracle.network import Edits, Values
-from oracle.trace import Layer, Node, Tree
+from oracle.reference.lowerings import lowering
+from oracle.trace import Layer, Node, Tree, references
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Candidate:
     """A cause that would explain the difference, with the edit of B that tests it.
 
     `node_a`, `node_b` are the nodes at which the two sides differ. `fix_a` and `fix_b` say, in the API of either
-    side, what to write there so that it means what the other means.
+    side, what to write there so that it means what the other means. `detail` says {A} and {B} for the sides, since
+    every hypothesis is also tried with the sides exchanged.
     """
 
     code: str
@@ -35,6 +38,7 @@ class Candidate:
     fix_a: str
     fix_b: str
     detail: str = ""
+    priority: int = 50
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,17 @@ class Context:
     alignment: Alignment
     at_a: Divergence
     at_b: Divergence
-    edits: Edits = field(default_factory=Edits)
 
-    def layer_a(self, node: LoweredNode) -> Layer | None:
-        """The layer of A in which `node` runs."""
-        return layer_of(self.a, node)
+    def counterpart(self, array: np.ndarray) -> LoweredNode | None:
+        """The node of A's divergent region whose result holds the numbers of `array`, if there is one."""
+        for node in self.at_a.region:
+            if any(same_multiset(array, self.a.run.values[o]) for o in node.outputs):
+                return node
+        return None
 
-    def layer_b(self, node: LoweredNode) -> Layer | None:
-        """The layer of B in which `node` runs."""
-        return layer_of(self.b, node)
+    def matched(self, value: int) -> tuple[int, ...]:
+        """The values of A that hold the numbers of B's `value`."""
+        return self.alignment.b_to_a.get(value, ())
 
 
 Hypothesis = Callable[[Context], Iterable[Candidate]]
@@ -80,8 +86,9 @@ def _discover() -> None:
 def candidates(context: Context) -> Iterator[Candidate]:
     """Everything that any hypothesis proposes, the specific first."""
     _discover()
-    for _, _, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
-        yield from propose(context)
+    for priority, _, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
+        for candidate in propose(context):
+            yield replace(candidate, priority=priority)
 
 
 # What hypotheses are written with.
@@ -143,6 +150,22 @@ def bypassed(node: LoweredNode) -> Edits:
     return replaced_output(node, lambda values: values[node.reals[0]])
 
 
+def arguments(node: LoweredNode) -> dict[str, tuple["Path", Tree]]:
+    """The literal arguments of `node` by the names of its lowering, defaults included: `{name: (path, literal)}`."""
+    if node.signature is None:
+        return {}
+    known = lowering(node.signature.framework, node.signature.op)
+    assert known is not None
+    found: dict[str, tuple[Path, Tree]] = {}
+    for place_, parameter in enumerate(inspect.signature(known.define).parameters.values()):
+        if place_ < len(node.node.inputs) and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            found[parameter.name] = (("inputs", place_), node.node.inputs[place_])
+        elif parameter.default is not parameter.empty:
+            found[parameter.name] = (("attrs", parameter.name), parameter.default)
+    found.update({name: (("attrs", name), value) for name, value in node.node.attrs.items()})
+    return {name: (path, value) for name, (path, value) in found.items() if not any(True for _ in references(value))}
+
+
 Path = tuple[str | int, ...]
 
 
@@ -179,5 +202,5 @@ def _with(tree: Tree, path: list[str | int], value: Tree) -> Tree:
         return value
     key, *rest = path
     copy = dict(tree) if isinstance(tree, dict) else list(tree)
-    copy[key] = _with(copy[key], rest, value)  # type: ignore[index]
+    copy[key] = _with(copy[key], rest, value) if rest else value  # type: ignore[index]
     return copy

@@ -1,14 +1,14 @@
-"""A function applied once too often, or left out: a second softmax, a second sigmoid, a missing activation."""
+"""A function applied once too often: a second softmax or sigmoid, dropout left on, any extra elementwise step."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy.special as sp
 
-from oracle.causes import Candidate, Context, after, hypothesis, place
+from oracle.causes import Candidate, Context, bypassed, hypothesis, place
 from oracle.lowered import LoweredNode
 
-# Functions a network ends or continues with, by the name a user knows, and the code when one is applied twice.
+# Functions a network applies by mistake, by the name a user knows, with the code of the mistake.
 FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "softmax": (lambda x: sp.softmax(x, -1), "double-softmax"),
     "log_softmax": (lambda x: sp.log_softmax(x, -1), "double-softmax"),
@@ -19,61 +19,62 @@ FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "log": (np.log, "extra-node"),
     "sqrt": (np.sqrt, "extra-node"),
     "square": (np.square, "extra-node"),
-    "negative": (np.negative, "extra-node"),
 }
 
 
 @hypothesis(priority=30)
-def missing_in_b(context: Context) -> Iterator[Candidate]:
-    """A applies a function to a value that B has, and B does not: B's producer gets it."""
-    for node_a in context.at_a.first:
-        for j, name, code in _applied(context, node_a):
-            producer = context.b.producers.get(j)
-            if producer is not None and producer.outputs and producer.outputs[0] == j:
-                yield Candidate(
-                    code if code.startswith("double") else "missing-node",
-                    after(context.b, producer, FUNCTIONS[name][0]),
-                    node_a,
-                    producer,
-                    fix_a=f"remove the {name} at {place(node_a)}",
-                    fix_b=f"apply {name} after {place(producer)}",
-                    detail=f"A applies {name} to a value that B uses as it is",
-                )
-
-
-def _applied(context: Context, node_a: LoweredNode) -> Iterator[tuple[int, str, str]]:
-    """B's values that equal an input of `node_a`, with the function by which `node_a` makes its output of it."""
-    output = context.a.run.values[node_a.outputs[0]]
-    for i in node_a.reals:
-        x = context.a.run.values[i]
-        if x.shape != output.shape:
+def extra_node(context: Context) -> Iterator[Candidate]:
+    """B transforms a value that A uses as it is: B's node is bypassed."""
+    for node in context.at_b.region[:20]:
+        if not node.reals or not node.outputs:
             continue
-        for name, (function, code) in FUNCTIONS.items():
-            with np.errstate(all="ignore"):
-                if np.allclose(function(x), output, rtol=1e-9, atol=1e-300, equal_nan=True):
-                    yield from ((j, name, code) for j in context.alignment.a_to_b.get(i, ()))
+        x, y = context.b.run.values[node.reals[0]], context.b.run.values[node.outputs[0]]
+        if x.shape == y.shape and context.matched(node.reals[0]):
+            name, code = _named(context, node, x, y)
+            yield Candidate(
+                code,
+                bypassed(node),
+                None,
+                node,
+                fix_a=f"apply {name} there too",
+                fix_b=f"remove {name} at {place(node)}",
+                detail=f"{{B}} applies {name} to a value that {{A}} uses as it is",
+            )
 
 
-@hypothesis(priority=30)
-def extra_in_b(context: Context) -> Iterator[Candidate]:
-    """B applies a function to a value that A uses as it is: B's node is bypassed."""
-    from oracle.causes import bypassed  # noqa: PLC0415 - read beside its use
+def _named(context: Context, node: LoweredNode, x: np.ndarray, y: np.ndarray) -> tuple[str, str]:
+    """What the node does, by its effect, and the code."""
+    if any(_is_random(context, i) for i in node.reals[1:]) or "dropout" in node.node.op.lower():
+        return "dropout", "dropout-active"
+    for name, (function, code) in FUNCTIONS.items():
+        with np.errstate(all="ignore"):
+            if np.allclose(function(x), y, rtol=1e-9, atol=1e-300, equal_nan=True):
+                return name, _once_or_twice(context, node, name, code)
+    return node.node.op, "extra-node"
 
-    for node_b in context.at_b.first:
-        x, y = (
-            context.b.run.values[i] for i in (node_b.reals[0] if node_b.reals else node_b.outputs[0], node_b.outputs[0])
-        )
-        if not node_b.reals or x.shape != y.shape:
+
+def _once_or_twice(context: Context, node: LoweredNode, name: str, code: str) -> str:
+    """A second softmax where the network, or its loss, has one already; else merely an extra node."""
+    if not code.startswith("double"):
+        return code
+    stem = name.removeprefix("log_")
+    others = [n for n in context.b.network.nodes if n is not node and n.node.phase == node.node.phase]
+    return (
+        code if any(stem in n.node.op.lower() or "crossentropy" in n.node.op.lower() for n in others) else "extra-node"
+    )
+
+
+def _is_random(context: Context, value: int) -> bool:
+    seen, wanted = set(), [value]
+    while wanted:
+        i = wanted.pop()
+        if i in seen:
             continue
-        for name, (function, code) in FUNCTIONS.items():
-            with np.errstate(all="ignore"):
-                if np.allclose(function(x), y, rtol=1e-9, atol=1e-300, equal_nan=True):
-                    yield Candidate(
-                        code,
-                        bypassed(node_b),
-                        None,
-                        node_b,
-                        fix_a=f"apply {name} there too",
-                        fix_b=f"remove the {name} at {place(node_b)}",
-                        detail=f"B applies {name} to a value that A uses as it is",
-                    )
+        seen.add(i)
+        known = context.b.network.trace.values[i]
+        if known.role == "random":
+            return True
+        producer = context.b.producers.get(i)
+        if producer is not None and len(seen) < 12:
+            wanted.extend(producer.node.reads)
+    return False

@@ -83,7 +83,7 @@ def _candidate(context: Context, a: tuple, b: tuple, edits: Edits) -> Candidate:
         node_b,
         fix_a=setting_fix(context.a, node_a, setting_a, value_b),
         fix_b=setting_fix(context.b, node_b, setting_b, value_a),
-        detail=f"{setting_a or setting_b or 'constant'}: {value_a:g} in A, {value_b:g} in B ({place(node_b)})",
+        detail=f"{setting_a or setting_b or 'constant'}: {value_a:g} in {{A}}, {value_b:g} in {{B}} ({place(node_b)})",
     )
 
 

@@ -1,0 +1,99 @@
+"""An argument that differs: a flag, a mode, a padding, a reduction. B's argument takes A's value, or the other flag."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from oracle.causes import Candidate, Context, arguments, hypothesis, layer_of, place, replaced_node, with_literal
+from oracle.lowered import LoweredNode
+
+# What a differing argument means, by a word in its name; the first that fits.
+_CODES = (
+    ("approximate", "gelu-form"), ("training", "train-eval-mode"), ("train", "train-eval-mode"),
+    ("eps", "eps"), ("momentum", "momentum-convention"), ("correction", "variance-ddof"), ("unbiased", "variance-ddof"),
+    ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"), ("ceil_mode", "pool-padding"),
+    ("label_smoothing", "label-smoothing"), ("reduction", "reduction"), ("is_causal", "attention-mask"),
+    ("align_corners", "resize-convention"), ("half_pixel", "resize-convention"), ("antialias", "resize-convention"),
+    ("negative_slope", "activation-slope"), ("alpha", "activation-slope"), ("slope", "activation-slope"),
+    ("reverse", "reverse-direction"), ("batch_first", "batch-first"), ("padding", "padding"), ("pad", "padding"),
+    ("transpose", "kernel-layout"), ("rounding_mode", "division"), ("scale", "attention-scale"),
+)  # fmt: skip
+
+
+@hypothesis(priority=10)
+def same_operation(context: Context) -> Iterator[Candidate]:
+    """Both sides run the same operation with other literals: B's takes A's, one argument at a time, then all."""
+    for node_b in context.at_b.first:
+        for node_a in context.at_a.first:
+            if node_a.node.op != node_b.node.op or node_a.signature is None:
+                continue
+            of_a, of_b = arguments(node_a), arguments(node_b)
+            differing = [n for n in of_b if n in of_a and of_a[n][1] != of_b[n][1]]
+            for name in differing:
+                yield _candidate(context, node_a, node_b, [name])
+            if len(differing) > 1:
+                yield _candidate(context, node_a, node_b, differing)
+
+
+@hypothesis(priority=25)
+def other_flag(context: Context) -> Iterator[Candidate]:
+    """A flag of an operation of B's region is turned; a choice of few takes another value."""
+    for node in context.at_b.region[:8]:
+        for name, (path, value) in arguments(node).items():
+            for other in _alternatives(name, value):
+                changed = with_literal(node.node, path, other)
+                yield Candidate(
+                    code_of(name, node),
+                    replaced_node(context.b, node, changed),
+                    context.at_a.first[0] if context.at_a.first else None,
+                    node,
+                    fix_a=_fix(context.a, context.at_a.first[0], name, value) if context.at_a.first else "",
+                    fix_b=_fix(context.b, node, name, other),
+                    detail=f"{name} is {value!r} in {{B}} ({place(node)}); {{A}} computes what {other!r} means",
+                )
+
+
+def _alternatives(name: str, value: Any) -> list[Any]:
+    if isinstance(value, bool):
+        return [not value]
+    if name == "approximate":
+        return [{"none": "tanh", "tanh": "none"}.get(value)]
+    if name in ("reduction",) and isinstance(value, int):
+        return [r for r in (0, 1, 2) if r != value]
+    if name == "padding" and value in ("SAME", "VALID"):
+        return [{"SAME": "VALID", "VALID": "SAME"}[value]]
+    if name == "correction" and value in (0, 1):
+        return [1 - value]
+    return []
+
+
+def code_of(name: str, node: LoweredNode) -> str:
+    """The code of a differing argument called `name`."""
+    pooling = "pool" in node.node.op.lower()
+    for word, code in _CODES:
+        if word in name.lower():
+            return "pool-padding" if code == "padding" and pooling else code
+    return "attribute"
+
+
+def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names: list[str]) -> Candidate:
+    of_a, of_b = arguments(node_a), arguments(node_b)
+    changed = node_b.node
+    for name in names:
+        changed = with_literal(changed, of_b[name][0], of_a[name][1])
+    shown = ", ".join(f"{n}: {of_a[n][1]!r} in {{A}}, {of_b[n][1]!r} in {{B}}" for n in names)
+    return Candidate(
+        code_of(names[0], node_b),
+        replaced_node(context.b, node_b, changed),
+        node_a,
+        node_b,
+        fix_a=_fix(context.a, node_a, names[0], of_b[names[0]][1]),
+        fix_b=_fix(context.b, node_b, names[0], of_a[names[0]][1]),
+        detail=shown,
+    )
+
+
+def _fix(side: Any, node: LoweredNode, name: str, value: Any) -> str:
+    layer = layer_of(side, node)
+    kind = layer.kind if layer and name in layer.settings else node.node.op
+    where = f"  # {node.node.scope}" if node.node.scope else ""
+    return f"{kind}(..., {name}={value!r}){where}"
