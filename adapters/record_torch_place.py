@@ -5,9 +5,9 @@ import sys
 from collections import Counter
 from typing import Any, NamedTuple
 
-from oracle.trace import Layer
+from oracle.trace import OUR_FOLDERS, Layer
 
-_NOT_THE_USERS = (os.path.dirname(__file__), os.path.dirname(os.__file__) + os.sep + "contextlib")
+_NOT_THE_USERS = (*OUR_FOLDERS, os.path.dirname(os.__file__) + os.sep + "contextlib")
 
 
 class Place(NamedTuple):

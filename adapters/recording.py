@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oracle.adapters.record_torch_stats import SAMPLE, summarise
-from oracle.trace import Node, Tree, Value, reference
+from oracle.trace import OUR_FOLDERS, Node, Tree, Value, reference
 
 SMALL = 64
 """Without `full`, arrays of at most this many elements are kept, and integer ones of at most SAMPLE."""
@@ -108,7 +108,7 @@ class Lines:
     def __init__(self, *packages: str) -> None:
         folders = [os.path.dirname(str(sys.modules[p].__file__)) for p in packages if p in sys.modules]
         self.skipped = (
-            os.path.dirname(__file__),
+            *OUR_FOLDERS,
             os.path.dirname(os.__file__) + os.sep + "contextlib",
             *folders,
         )

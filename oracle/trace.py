@@ -14,14 +14,19 @@ not themselves written arguments, then the new version of each array that it wro
 A random draw is a leaf (role "random"): a node that draws names it in `attrs`, never among its outputs.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 ROLES = ("input", "parameter", "buffer", "state", "random", "constant", "intermediate")
 PHASES = ("forward", "backward", "optimizer")
+
+OUR_FOLDERS = (os.path.dirname(__file__) + os.sep, str(Path(__file__).parents[1] / "adapters") + os.sep)
+"""Where no line of a user's program lies: the installed package, and the adapters' folder of a checkout."""
 
 Tree = Any
 """A JSON literal, or a list or object of trees; `{"value": id}` stands for an array."""
