@@ -30,32 +30,42 @@ class Findings:
 
 def find(errors: Errors, truth: Truth, budget: Budget) -> Findings:
     """Each element against the budgets."""
-    low, high = errors.magnitude(tolerant=True)
-    fused, stepwise, probable = (
-        _in_ulps(allowed, errors.ulp_exponent) for allowed in (budget.fused, budget.stepwise, budget.probable)
-    )
+    fused_low, fused, _ = _shares(errors, truth, budget.fused)
+    least, stepwise, most = _shares(errors, truth, budget.stepwise)
+    _, probable, _ = _shares(errors, truth, budget.probable)
     real = truth.special == REAL
     overflow_allowed = real & np.isinf(budget.stepwise) & (errors.nan_mismatch | errors.wrong_infinity)
-    edge_of_range = real & errors.wrong_infinity & (errors.infinity_low <= stepwise)
+    edge_of_range = real & (errors.infinity_low <= _in_ulps(budget.stepwise, errors.ulp_exponent))
     excused = overflow_allowed | edge_of_range
     classed = errors.nan_mismatch | errors.wrong_infinity | errors.wrong_zero_sign
-    beyond = (classed & ~excused) | (low > stepwise)
-    unknown = real & ((~errors.decided & ~(high <= stepwise)) | np.isnan(budget.stepwise))
-    middle = middle_of(low, high)
+    beyond = (classed & ~excused) | (least > 1)
+    unknown = real & ((~errors.decided & ~(most <= 1)) | np.isnan(budget.stepwise))
     return Findings(
-        fused=middle / fused,
-        stepwise=middle / stepwise,
-        probable=middle / probable,
+        fused=fused,
+        stepwise=stepwise,
+        probable=probable,
         beyond=beyond,
         excused=excused,
         unjudged=unknown & ~beyond & ~excused,
-        poor=(low > fused) & ~beyond,
+        poor=(fused_low > 1) & ~beyond,
     )
+
+
+def _shares(errors: Errors, truth: Truth, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Smallest, middle and largest error as a share of `allowed`, an absolute budget; flushing tolerated."""
+    low, high = errors.magnitude(tolerant=True)
+    in_ulps = _in_ulps(allowed, errors.ulp_exponent)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        shares = [error / in_ulps for error in (low, middle_of(low, high), high)]
+        # Far from a tiny truth float64 errors and budgets are no numbers of ulps; as plain numbers they differ enough.
+        far = np.isfinite(allowed) & (np.isinf(in_ulps) | (np.isinf(high) & np.isfinite(truth.rad)))
+        absolute = np.abs(errors.actual - truth.values()) / allowed
+    return tuple(np.where(far, absolute, share) for share in shares)  # type: ignore[return-value]
 
 
 def _in_ulps(allowed: np.ndarray, ulp_exponent: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", under="ignore"):
-        return np.fmax(0.5, np.ldexp(np.asarray(allowed, np.float64), -ulp_exponent))
+        return np.maximum(0.5, np.ldexp(np.asarray(allowed, np.float64), -ulp_exponent))
 
 
 def middle_of(low: np.ndarray, high: np.ndarray) -> np.ndarray:
