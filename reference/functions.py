@@ -15,7 +15,7 @@ from oracle.reference.balls import Arithmetic, Ball
 # The radius formulas use library functions too: a relative slack far above their errors.
 SLACK = 1 + 2.0**-30
 
-_OVERFLOWING = {"exp", "exp2", "expm1", "sinh", "cosh", "lgamma"}
+_OVERFLOWING = {"exp", "exp2", "expm1", "sinh", "cosh", "lgamma", "digamma"}
 
 _GAMMA_FAMILY = {"lgamma", "digamma"}
 
@@ -28,7 +28,10 @@ def _unary(
     spread: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
     exact: Callable[[np.ndarray], np.ndarray] = lambda x: x == 0,
 ) -> None:
-    """Register `function`; `spread(x, r, y)` bounds |f(x ± r) - y|; `exact(x)` says where f of an exact x is exact."""
+    """Register `function`; `spread(x, r, y)` bounds |f(x ± r) - y|; `exact(x)` says where f of an exact x is exact.
+
+    The spread may be NaN where it overflows (unknown), but may not underflow to zero.
+    """
 
     def rule(a: Arithmetic, x: Ball, **_: object) -> Ball:
         mid = np.asarray(function(x.mid))
@@ -37,7 +40,7 @@ def _unary(
             moved = np.where(x.rad > 0, spread(x.mid, x.rad, mid) * SLACK, 0.0)
         if name in _GAMMA_FAMILY:
             moved = moved + _cancellation(name, x.mid)
-        known = exact(x.mid) & x.is_exact
+        known = exact(x.mid) & x.is_exact & (a.exact | (mid == 0))
         count = np.where(known, 0.0, 2 * a.function_ulps(name))
         return _with_poles(name, x, a.rounded(mid, moved, count, floor=~known & np.isfinite(x.mid)))
 
@@ -49,16 +52,23 @@ def _with_poles(name: str, x: Ball, result: Ball) -> Ball:
     overflow = np.isinf(result.mid) & np.isfinite(x.mid) & (name in _OVERFLOWING)
     if name == "lgamma":  # on the left its infinities are poles
         overflow &= x.mid > 0
+    if name == "digamma":
+        overflow &= x.mid != 0
     return Ball(result.mid, np.where(x.is_exact & ~np.isfinite(result.mid) & ~overflow, 0.0, result.radius))
 
 
 def _cancellation(name: str, x: np.ndarray) -> np.ndarray:
     """SciPy's error near the zeros of ln Γ and ψ is relative to the terms, of the size of |x| ln |x|, not to the sum.
 
-    Left of zero its ψ rounds 1 - x, which a pole amplifies without bound: there Arb decides.
+    Left of zero its ψ rounds 1 - x, an error of x that the slope multiplies, |ψ'(x)| <= π²/sin²(πx) <= (π/2d)² at the
+    distance d from the pole.
     """
     of_terms = 2.0**-48 * (1 + np.abs(x) * np.log1p(np.abs(x)))
-    return np.where((name == "digamma") & (x < 0), np.inf, of_terms)
+    if name == "lgamma":
+        return of_terms
+    rounding, distance = 2.0**-51 * (1 + np.abs(x)), np.abs(x - np.rint(x))
+    of_reflection = _where(4 * rounding < distance, 4.5 * rounding / distance**2)
+    return of_terms + np.where(x < 0, of_reflection, 0.0)
 
 
 def _never(x: np.ndarray) -> np.ndarray:
@@ -79,6 +89,11 @@ def _outer(x: np.ndarray, r: np.ndarray) -> np.ndarray:
     return np.abs(x) + r
 
 
+def _gap(distance: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """What a ball of radius r leaves of the `distance` to a singularity, rounded down."""
+    return distance - r - 2.0**-51 * (distance + r)
+
+
 def _where(condition: np.ndarray, value: np.ndarray) -> np.ndarray:
     return np.where(condition, value, np.inf)
 
@@ -86,7 +101,7 @@ def _where(condition: np.ndarray, value: np.ndarray) -> np.ndarray:
 def _tan_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
     # tan(x+r) - tan x = s (1+t^2) / (1 - t s) with s = tan r; far from the pole s t is small.
     slope = 1 + y * y
-    return _where(r * slope < 1e-3, 2 * r * slope)
+    return _where(r * slope < 1e-3, 1.01 * r * slope)
 
 
 def _lgamma_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -100,23 +115,57 @@ def _sqrt_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _where(low >= 0, r / (y + np.sqrt(np.maximum(low, 0.0))))
 
 
-_unary("exp", np.exp, lambda x, r, y: y * np.expm1(r))
-_unary("exp2", np.exp2, lambda x, r, y: y * np.expm1(r * np.log(2)))
-_unary("expm1", np.expm1, lambda x, r, y: np.exp(x) * np.expm1(r))
-_unary("log", np.log, lambda x, r, y: _where(x > r, -np.log1p(-r / x)), exact=_at(1.0))
-_unary("log1p", np.log1p, lambda x, r, y: _where(1 + x > r * SLACK, -np.log1p(-r / (1 + x))))
+def _log_spread(x: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """log x - log(x - r)."""
+    return _where(x > r, np.log1p(r / np.where(x > r, x - r, 1.0)))
+
+
+def _log1p_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    left = _gap(1 + x, r)
+    return _where(left > 0, np.log1p(r / left))
+
+
+def _asin_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    left = _gap(1 - np.abs(x), r)
+    return _where(left > 0, r / np.sqrt(left * (2 - left)))
+
+
+def _acosh_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    left = _gap(x - 1, r)
+    return _where(left > 0, r / np.sqrt(left * (2 + left)))
+
+
+def _atanh_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    left = _gap(1 - np.abs(x), r)
+    return _where(left > 0, r / (left * (2 - left)))
+
+
+def _erf_inv_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+    # The slope is sqrt(pi)/2 exp(w^2) at w = erf_inv(t).
+    left = _gap(1 - np.abs(x), r)
+    return _where(left > 0, r * 0.8863 * np.exp(sp.erfinv(1 - left) ** 2))
+
+
+# Of a result that underflowed only this much is known.
+_LEAST = 2.0**-1060
+
+_unary("exp", np.exp, lambda x, r, y: (y + _LEAST) * np.expm1(r))
+_unary("exp2", np.exp2, lambda x, r, y: (y + _LEAST) * np.expm1(r * np.log(2)))
+_unary("expm1", np.expm1, lambda x, r, y: (np.exp(x) + _LEAST) * np.expm1(r))
+_unary("log", np.log, lambda x, r, y: _log_spread(x, r), exact=_at(1.0))
+_unary("log1p", np.log1p, _log1p_spread)
 _unary("sin", np.sin, lambda x, r, y: np.minimum(r, 2.0))
 _unary("cos", np.cos, lambda x, r, y: np.minimum(r, 2.0))
 _unary("tan", np.tan, _tan_spread)
 _unary("sinh", np.sinh, lambda x, r, y: r * np.cosh(_outer(x, r)))
 _unary("cosh", np.cosh, lambda x, r, y: r * np.sinh(_outer(x, r)))
 _unary("tanh", np.tanh, lambda x, r, y: np.minimum(r * np.minimum(1.0, 4 * np.exp(-2 * _inner(x, r))), 2.0))
-_unary("asin", np.arcsin, lambda x, r, y: _where(_outer(x, r) < 1, r / np.sqrt(1 - _outer(x, r) ** 2)))
-_unary("acos", np.arccos, lambda x, r, y: _where(_outer(x, r) < 1, r / np.sqrt(1 - _outer(x, r) ** 2)), _at(1.0))
+_unary("asin", np.arcsin, _asin_spread)
+_unary("acos", np.arccos, _asin_spread, _at(1.0))
 _unary("atan", np.arctan, lambda x, r, y: np.minimum(r / (1 + _inner(x, r) ** 2), 3.15))
 _unary("asinh", np.arcsinh, lambda x, r, y: r / np.sqrt(1 + _inner(x, r) ** 2))
-_unary("acosh", np.arccosh, lambda x, r, y: _where(x - r > 1, r / np.sqrt((x - r) ** 2 - 1)), _at(1.0))
-_unary("atanh", np.arctanh, lambda x, r, y: _where(_outer(x, r) < 1, r / (1 - _outer(x, r) ** 2)))
+_unary("acosh", np.arccosh, _acosh_spread, _at(1.0))
+_unary("atanh", np.arctanh, _atanh_spread)
 _unary(
     "logistic",
     sp.expit,
@@ -132,11 +181,7 @@ _unary(
     lambda x, r, y: _where(x > r, r * sp.polygamma(1, np.maximum(x - r, 5e-324))),
     _never,
 )
-_unary(
-    "erf_inv",
-    sp.erfinv,
-    lambda x, r, y: _where(_outer(x, r) < 1, r * 0.8863 * np.exp(sp.erfinv(_outer(x, r)) ** 2)),
-)
+_unary("erf_inv", sp.erfinv, _erf_inv_spread)
 
 
 def _register(name: str) -> Callable[[Callable[..., Ball]], Callable[..., Ball]]:
@@ -158,8 +203,8 @@ def _sqrt(a: Arithmetic, x: Ball, **_: object) -> Ball:
 def _rsqrt(a: Arithmetic, x: Ball, **_: object) -> Ball:
     mid = 1 / np.sqrt(x.mid)
     low = x.mid - x.radius
-    moved = np.where(x.radius > 0, _where(low > 0, x.radius * SLACK / (2 * low * np.sqrt(np.maximum(low, 0)))), 0.0)
-    return _with_poles("rsqrt", x, a.rounded(mid, moved, 3.0, floor=False))
+    moved = np.where(x.radius > 0, _where(low > 0, 0.5 * x.radius / low / np.sqrt(np.maximum(low, 0)) * SLACK), 0.0)
+    return _with_poles("rsqrt", x, a.rounded(mid, moved, 2 * a.function_ulps("rsqrt"), floor=False))
 
 
 @_register("cbrt")
@@ -174,28 +219,32 @@ def _cbrt(a: Arithmetic, x: Ball, **_: object) -> Ball:
 @_register("square")
 def _square(a: Arithmetic, x: Ball, **_: object) -> Ball:
     r = x.radius
-    zero = (x.mid == 0) & (r == 0)
-    return a.rounded(x.mid * x.mid, (2 * np.abs(x.mid) + r) * r, floor=~zero)
+    return a.rounded(x.mid * x.mid, (2 * np.abs(x.mid) + r) * r, floor=~((x.mid == 0) & (r == 0)))
 
 
 @_register("integer_pow")
-def _integer_pow(a: Arithmetic, x: Ball, *, y: int) -> Ball:
+def _integer_pow(a: Arithmetic, x: Ball, *, y: int, **_: object) -> Ball:
     """x^y for an integer y, as |y| - 1 products and, for negative y, a division."""
     mid = x.mid ** float(y)
     high, low = _outer(x.mid, x.radius), np.abs(x.mid) - x.radius
     if y >= 0:
-        moved = np.where(x.radius > 0, y * high ** max(y - 1, 0) * x.radius * SLACK, 0.0)
+        slope = y * high ** max(y - 1, 0)
     else:
-        moved = np.where(x.radius > 0, _where(low > 0, -y * low ** (y - 1.0) * x.radius * SLACK), 0.0)
+        slope = _where(low > 0, -y * low ** (y - 1.0))
+    moved = np.where(x.radius > 0, (slope + _LEAST) * x.radius * SLACK, 0.0)
+    if y < 0:  # the product below the division may overflow: then the honest result is zero
+        moved = moved + np.where(np.abs(mid) * a.largest < 1, np.abs(mid), 0.0)
     zero = (x.mid == 0) & x.is_exact
-    result = a.rounded(mid, np.where(zero, 0.0, moved), _power_roundings(a, y), floor=~zero)
-    return Ball(result.mid, np.where(zero & np.isinf(mid), 0.0, result.radius)) if y < 0 else result
+    if y >= 0:
+        return a.rounded(mid, moved, _power_roundings(a, y), floor=~zero)
+    result = a.rounded(mid, np.where(zero, 0.0, moved), _power_roundings(a, y))
+    return Ball(result.mid, np.where(zero, 0.0, result.radius))
 
 
 def _power_roundings(a: Arithmetic, y: int) -> float:
     """Roundings of |y| - 1 products and a division, or of the library's power where that is more."""
     products = max(abs(y) - 1, 0) + (y < 0)
-    return products if a.u > 2.0**-53 else max(products, 2 * a.function_ulps("integer_pow"))
+    return max(products, 2 * a.function_ulps("integer_pow")) if a.exact else products
 
 
 @_register("pow")
@@ -204,25 +253,29 @@ def _pow(a: Arithmetic, x: Ball, y: Ball, **_: object) -> Ball:
     mid = np.power(x.mid, exponent)
     both_exact = x.is_exact & y.is_exact
     # x^y = exp(y log x) for x > 0: the radius of y log x goes through expm1.
-    log_x = np.abs(np.log(np.abs(x.mid)))
-    log_spread = np.where(x.radius > 0, -np.log1p(-x.radius / np.abs(x.mid)), 0.0)
-    moved = np.abs(mid) * np.expm1(np.abs(exponent) * log_spread + log_x * y.radius + log_spread * y.radius) * SLACK
-    usable = (x.mid > x.radius) | ((np.abs(x.mid) > x.radius) & y.is_exact)
-    moved = np.where(both_exact, 0.0, _where(usable, moved))
+    size = np.abs(x.mid)
+    log_x, log_spread = np.abs(np.log(size)), _log_spread(size, x.radius)
+    moved = np.expm1(np.abs(exponent) * log_spread + log_x * y.radius + log_spread * y.radius)
+    usable = (x.mid > x.radius) | ((size > x.radius) & y.is_exact)
+    moved = np.where(both_exact, 0.0, _where(usable, (np.abs(mid) + _LEAST) * moved * SLACK))
     trivial = both_exact & ((x.mid == 1) | (exponent == 0) | (exponent == 1) | (x.mid == 0))
-    result = a.rounded(mid, moved, np.where(trivial, 0.0, 2 * a.function_ulps("pow")), floor=~trivial)
-    known = both_exact & (np.isnan(mid) | (trivial & np.isinf(mid)))
+    count = np.where(trivial & (a.exact | (mid == 0)), 0.0, 2 * a.function_ulps("pow"))
+    result = a.rounded(mid, moved, count, floor=~trivial)
+    # Exact operands that give NaN or, one of them infinite or at the pole, an infinity: no overflow.
+    special = ~np.isfinite(x.mid) | ~np.isfinite(exponent) | trivial
+    known = both_exact & (np.isnan(mid) | (np.isinf(mid) & special))
     return Ball(result.mid, np.where(known, 0.0, result.radius))
 
 
 @_register("polygamma")
 def _polygamma(a: Arithmetic, order: Ball, x: Ball, **_: object) -> Ball:
-    # SciPy has it for positive arguments; elsewhere Arb decides.
-    positive = x.mid > x.radius
-    mid = np.where(positive, sp.polygamma(order.mid.astype(int), np.where(positive, x.mid, 1.0)), np.inf)
-    steepest = np.abs(sp.polygamma(order.mid.astype(int) + 1, np.where(positive, x.mid - x.radius, 1.0)))
-    moved = np.where(positive, x.radius * steepest * SLACK, np.inf)
-    return a.rounded(mid, moved, 2 * a.function_ulps("polygamma"))
+    # SciPy has it for positive arguments and whole orders; elsewhere Arb decides.
+    usable = (x.mid > x.radius) & (order.mid == np.rint(order.mid)) & (order.mid >= 0) & order.is_exact
+    n = np.where(usable, order.mid, 0.0).astype(int)
+    mid = np.where(usable, sp.polygamma(n, np.where(usable, x.mid, 1.0)), np.inf)
+    steepest = np.abs(sp.polygamma(n + 1, np.where(usable, x.mid - x.radius, 1.0)))
+    moved = np.where(x.radius > 0, x.radius * steepest * SLACK, 0.0)
+    return a.rounded(mid, np.where(usable, moved, np.inf), 2 * a.function_ulps("polygamma"))
 
 
 @_register("atan2")
@@ -230,8 +283,10 @@ def _atan2(a: Arithmetic, y: Ball, x: Ball, **_: object) -> Ball:
     mid = np.arctan2(y.mid, x.mid)
     # The gradient of the angle has length 1 / distance from the origin; the branch cut lies on x < 0, y = 0.
     reach = np.hypot(y.radius, x.radius)
-    distance = np.hypot(y.mid, x.mid) - reach * SLACK
+    distance = _gap(np.hypot(y.mid, x.mid), reach * SLACK)
     off_cut = (x.mid > x.radius) | (np.abs(y.mid) > y.radius) | (y.is_exact)
-    moved = np.where(y.is_exact & x.is_exact, 0.0, _where((distance > 0) & off_cut, reach / distance * SLACK))
-    known = (y.mid == 0) & y.is_exact & (x.mid > 0) & x.is_exact
-    return a.rounded(mid, moved, np.where(known, 0.0, 2 * a.function_ulps("atan2")), floor=~known)
+    both_exact = y.is_exact & x.is_exact
+    moved = np.where(both_exact, 0.0, _where((distance > 0) & off_cut, reach / distance * SLACK))
+    known = (y.mid == 0) & (x.mid > 0) & both_exact
+    result = a.rounded(mid, moved, np.where(known, 0.0, 2 * a.function_ulps("atan2")), floor=~known)
+    return Ball(mid, np.where(both_exact & np.isnan(mid), 0.0, result.radius))

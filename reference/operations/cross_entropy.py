@@ -8,6 +8,7 @@ import functools
 
 from oracle.reference.lazy import jax, jnp
 from oracle.reference.operation import POSITIVE, Arg, Config, operation
+from oracle.reference.operations.scalars import complement
 from oracle.reference.operations.softmax import log_probabilities
 
 loss = functools.partial(operation, family="loss", source="Good 1952; Szegedy et al. 2016, arXiv:1512.00567")
@@ -46,8 +47,7 @@ def cross_entropy_indices(
     valid = target != ignore_index
     losses = -_picked(log_p, jnp.where(valid, target, 0))
     if label_smoothing:
-        s = jnp.asarray(label_smoothing)
-        losses = (1 - s) * losses - s * (jnp.sum(log_p, -1) / logits.shape[-1])
+        losses = complement(label_smoothing) * losses - label_smoothing * (jnp.sum(log_p, -1) / logits.shape[-1])
     return jnp.sum(jnp.where(valid, losses, 0)) / jnp.sum(valid, dtype=losses.dtype)
 
 

@@ -73,7 +73,7 @@ def huber(prediction: "jax.Array", target: "jax.Array", *, reduction: str, delta
     """Huber loss: quadratic for errors up to `delta`, linear beyond."""
     error = prediction - target
     size = jnp.abs(error)
-    losses = jnp.where(size <= delta, 0.5 * error * error, delta * (size - 0.5 * jnp.asarray(delta)))
+    losses = jnp.where(size <= delta, 0.5 * error * error, delta * (size - 0.5 * delta))
     return reduced(losses, reduction)
 
 

@@ -6,6 +6,7 @@ from oracle.reference.lazy import jax, jnp, lax
 from oracle.reference.operation import POSITIVE, Arg, Config, operation
 from oracle.reference.operations.convolutions import by_channel
 from oracle.reference.operations.reductions import average
+from oracle.reference.operations.scalars import complement
 
 normalization = functools.partial(operation, family="normalization")
 AFFINE = (Arg("x"), Arg("weight"), Arg("bias"))
@@ -98,7 +99,7 @@ def batch_norm_training(
     squares = jnp.sum(deviation * deviation, axes)
     inverse = by_channel(lax.rsqrt(squares / count + eps), x.ndim)
     out = deviation * inverse * by_channel(weight, x.ndim) + by_channel(bias, x.ndim)
-    keep = 1 - jnp.asarray(momentum)
+    keep = complement(momentum)
     new_mean = keep * running_mean + momentum * mean.reshape(-1)
     new_var = keep * running_var + momentum * (squares / (count - running_ddof))
     return out, new_mean, new_var

@@ -1,16 +1,16 @@
-"""One step of an optimizer: `parameter` and `gradient`, then the state; outputs the new parameter and the new
-state.
+"""One step of an optimizer: `parameter` and `gradient`, then the state; outputs the new parameter and state.
 
-All arrays have one shape. `lr` is the learning rate; `step` counts from 1 and includes the step being made.
-The weights 1 - beta are formed inside the program: a framework that rounds them first makes an error that
-shows.
+All arrays have one shape. `lr` is the learning rate; `step` counts from 1 and includes the step being made. Scalars
+such as 1 - beta are exact: a framework that forms them from rounded attributes makes an error that shows.
 """
 
 import functools
+from fractions import Fraction
 from typing import Any
 
-from oracle.reference.lazy import jax, jnp, lax
+from oracle.reference.lazy import jax, jnp
 from oracle.reference.operation import POSITIVE, Arg, Config, operation
+from oracle.reference.operations.scalars import complement, scalar
 
 Arrays = tuple["jax.Array", ...]
 P, G = Arg("parameter"), Arg("gradient")
@@ -25,12 +25,12 @@ def _config(name: str, *state: str, quick: bool = True, **attrs: Any) -> Config:
 
 def _moving_average(old: "jax.Array", new: "jax.Array", decay: float) -> "jax.Array":
     """decay old + (1 - decay) new."""
-    return decay * old + (1 - jnp.asarray(decay)) * new
+    return decay * old + complement(decay) * new
 
 
 def _bias_correction(beta: float, step: int) -> "jax.Array":
     """1 - beta^step, the sum of the weights that an average started from zero has given so far."""
-    return 1 - lax.integer_pow(jnp.asarray(beta), step)
+    return scalar(1 - Fraction(beta) ** step)
 
 
 @optimizer(
@@ -193,7 +193,7 @@ def adamw(
     """Adam with decoupled `weight_decay`; the rest as in `adam`."""
     m = _moving_average(first_moment, gradient, beta1)
     v = _moving_average(second_moment, gradient * gradient, beta2)
-    decayed = parameter * (1 - lr * jnp.asarray(weight_decay))
+    decayed = parameter * scalar(1 - Fraction(lr) * Fraction(weight_decay))
     update = _adam_update(m, v, lr, (beta1, beta2), eps=eps, step=step, eps_hat=eps_hat)
     return decayed - update, m, v
 
