@@ -12,7 +12,7 @@ from oracle.reference.lazy import jax, jnp, lax
 from oracle.reference.operation import Arg, Config, operation
 
 recurrent = functools.partial(operation, family="recurrent", at_scale=True)
-WEIGHTS = tuple(Arg(name, scale=0.3) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+WEIGHTS = tuple(Arg(name, scale=0.17) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
 
 
 def _configs(gates: int, states: tuple[str, ...]) -> list[Config]:
@@ -28,7 +28,7 @@ def _configs(gates: int, states: tuple[str, ...]) -> list[Config]:
         }
         return Config(name, shapes, quick=quick)
 
-    return [config("short", (5, 3, 7, 10), True), config("long", (33, 2, 5, 16), False)]
+    return [config("short", (5, 3, 7, 10), True), config("long", (17, 2, 5, 16), False)]
 
 
 def _args(*states: str) -> tuple[Arg, ...]:
