@@ -9,7 +9,7 @@ import numpy as np
 
 from oracle.adapters import record_keras_names as names
 from oracle.adapters.record_keras_plan import Plan
-from oracle.adapters.record_torch import _Runner
+from oracle.adapters.record_torch import Runner
 from oracle.adapters.recording import named_leaves
 from oracle.adapters.recording_places import replaced
 from oracle.trace import Trace
@@ -23,7 +23,7 @@ def record(model: Any, plan: Plan, full: bool) -> Trace:
     return runner.trace(results)
 
 
-class _TorchRunner(_Runner):
+class _TorchRunner(Runner):
     """The torch recorder, told about Keras's layers, variables, optimizer and loss."""
 
     def __init__(self, model: Any, plan: Plan, full: bool) -> None:

@@ -41,7 +41,7 @@ def record_torch(
     Raises `ValueError` for arguments that do not fit together.
     """
     _check(train_step, loss, optimizer, steps)
-    runner = _Runner(model, inputs, full)
+    runner = Runner(model, inputs, full)
     step = _step_function(train_step, loss, target, optimizer)
     with runner.watching(optimizer):
         results = tuple(runner.step(i, step) for i in range(steps))
@@ -92,7 +92,7 @@ def _own_loss(output: Any) -> Any:
     return value
 
 
-class _Runner:
+class Runner:
     """One recording: the observer, the model and the names of what goes in."""
 
     def __init__(self, model: Callable[..., Any], inputs: Any, full: bool) -> None:

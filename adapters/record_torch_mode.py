@@ -3,8 +3,9 @@
 import functools
 from typing import Any, NamedTuple
 
+from oracle.adapters.record_torch_memory import described, dtype_name, geometry_of
 from oracle.adapters.record_torch_place import Place, Places
-from oracle.adapters.record_torch_values import Versions, described, dtype_name, geometry_of
+from oracle.adapters.record_torch_values import Versions
 from oracle.trace import Tree, reference
 
 _HIDDEN_WRITES = {"aten.native_batch_norm.default": (3, 4), "aten.cudnn_batch_norm.default": (3, 4)}
@@ -107,17 +108,11 @@ class Observer:
     def _outputs(self, result: Any, written: list, role: str) -> list[int | None] | None:
         """Ids of the results that are not written arguments, then of the new versions. None for a repeated view."""
         mine = {id(t) for t in written}
-        tensors = [t for t in _flat(result) if id(t) not in mine]
-        fresh = [t is not None and not self.versions.is_current(t) for t in tensors]
-        if tensors and not any(fresh) and not written and any(t is not None for t in tensors):
+        results = [None if t is None else self.versions.result(t, role) for t in _flat(result) if id(t) not in mine]
+        if results and not written and not any(r is not None and r[1] for r in results):
             return None
-        made = [self._output(t, role) if t is not None else None for t in tensors]
+        made = [None if r is None else r[0] for r in results]
         return made + [self.versions.written(t, role) for t in written]
-
-    def _output(self, tensor: Any, role: str) -> int:
-        if self.versions.knows_storage(tensor):
-            return self.versions.new(tensor)
-        return self.versions.new(tensor, role)
 
     def _note(self, kind: _Kind, inputs: list, attrs: dict, made: list, place: Place) -> None:
         if kind.random:

@@ -33,6 +33,7 @@ class Places:
         self.skipped = (*_NOT_THE_USERS, os.path.dirname(torch.__file__))
         self.autograd = os.path.join(os.path.dirname(torch.__file__), "autograd", "__init__.py")
         self.kinds: dict[Any, str] = {}
+        self.short: dict[str, str] = {}
         self.names: dict[Any, str] = {}
         self.stack: list[tuple[str, int]] = []
         self.layers: dict[str, Layer] = {}
@@ -75,24 +76,21 @@ class Places:
             code = frame.f_code
             kind = self.kinds.get(code) or self._kind(code)
             if kind == "user":
-                return f"{_short(code.co_filename)}:{frame.f_lineno}", in_backward
+                return f"{self._short(code.co_filename)}:{frame.f_lineno}", in_backward
             in_backward = in_backward or kind == "autograd"
             frame = frame.f_back
         return "", in_backward
+
+    def _short(self, path: str) -> str:
+        if path not in self.short:
+            self.short[path] = short_path(path)
+        return self.short[path]
 
     def _kind(self, code: Any) -> str:
         path = code.co_filename
         kind = "autograd" if path == self.autograd else "library" if path.startswith(self.skipped) else "user"
         self.kinds[code] = kind
         return kind
-
-
-def _short(path: str) -> str:
-    """The path from the installed package, or from the working folder, or the file's name alone."""
-    for marker in ("site-packages" + os.sep, "dist-packages" + os.sep, os.getcwd() + os.sep):
-        if marker in path:
-            return path.split(marker, 1)[1]
-    return os.path.basename(path)
 
 
 def _class_name(module: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from oracle.trace import Stats
 
-SAMPLE = 1024
+SAMPLE = 512
 QUANTILES = tuple(i / 8 for i in range(9))
 
 
@@ -27,6 +27,12 @@ def sample(tensor: Any, dense: bool) -> np.ndarray:
     if few.dtype not in (torch.float32, torch.float64):
         few = few.to(torch.float64) if not few.is_complex() else few.abs().to(torch.float64)
     return few.cpu().numpy().copy()
+
+
+def thinned(array: np.ndarray) -> np.ndarray:
+    """At most `SAMPLE` elements of an array, at even steps."""
+    flat = array.reshape(-1) if array.dtype.kind != "c" else np.abs(array.reshape(-1))
+    return flat[:: max(-(-flat.size // SAMPLE), 1)]
 
 
 def summarise(samples: Sequence[np.ndarray | None], sizes: Sequence[int]) -> list[Stats | None]:

@@ -33,9 +33,10 @@ def save_trace(trace: Trace, path: str | os.PathLike[str], *, statistics_only: b
     target = Path(path)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(partial, "w") as archive:
             arrays = {} if statistics_only else _write_arrays(archive, trace.values.values())
-            archive.writestr(_DOCUMENT, json.dumps(_strict(_document(trace, arrays)), allow_nan=False))
+            document = json.dumps(_strict(_document(trace, arrays)), allow_nan=False)
+            archive.writestr(_DOCUMENT, document, zipfile.ZIP_DEFLATED)  # arrays hardly shrink, and slowly
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
