@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from typing import Any, NamedTuple
 
+from oracle.adapters.recording import short_path
 from oracle.trace import OUR_FOLDERS, Layer
 
 _NOT_THE_USERS = (*OUR_FOLDERS, os.path.dirname(os.__file__) + os.sep + "contextlib")
