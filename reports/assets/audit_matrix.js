@@ -12,6 +12,7 @@ const MEASURES = {
 };
 const DIRECTIONS = { "": "forward and gradient", forward: "forward", vjp: "gradient" };
 
+let drawn = null;
 let filterState = { q: "", framework: [], format: [], verdict: [], direction: "", measure: "ulp" };
 
 function distinct(values) {
@@ -81,16 +82,43 @@ function filtersFrom(query) {
 }
 
 function showMatrix(state) {
+  const before = drawn === null ? null : drawnBy(filterState);
   filterState = state;
   fillForm(document.getElementById("filters"), filterState);
   const columns = index.columns.map((column, n) => ({ ...column, n })).filter(columnShown);
-  const lines = index.lines.filter((line) => lineShown(line, columns));
+  // Typing a name only hides rows: building thousands of cells again would be felt.
+  if (before !== drawnBy(filterState)) {
+    drawn = matrixTable(columns);
+    document.getElementById("matrix").replaceChildren(drawn.table);
+  }
+  const shown = hideRows(drawn, columns);
   document.getElementById("matched").textContent =
-    `${lines.length} of ${index.lines.length} lines, ${columns.length} of ${index.columns.length} columns`;
-  document.getElementById("matrix").replaceChildren(lines.length && columns.length
-    ? matrixTable(lines, columns)
-    : h("p", { class: "notice" }, "Nothing matches these filters."));
+    `${shown} of ${index.lines.length} lines, ${columns.length} of ${index.columns.length} columns` + (shown ? "" : ". Nothing matches these filters.");
+  setEntry(drawn.table);
   colourLegend();
+}
+
+/** What the cells depend on, the rows shown apart. */
+function drawnBy({ framework, format, verdict, measure }) {
+  return JSON.stringify([framework, format, verdict, measure]);
+}
+
+function hideRows({ rows, families }, columns) {
+  const kept = rows.filter(({ line, row }) => {
+    row.hidden = !lineShown(line, columns);
+    return !row.hidden;
+  });
+  const alive = new Set(kept.map(({ line }) => index.ops[line.op].family));
+  for (const [family, row] of families) row.hidden = !alive.has(family);
+  return kept.length;
+}
+
+/** The one cell that the Tab key stops at. */
+function setEntry(table) {
+  const cells = [...table.querySelectorAll("tr:not([hidden]) td a")];
+  const entry = cells.find((a) => a.getAttribute("href") === leftFor) ?? cells[0];
+  table.querySelector('td a[tabindex="0"]')?.setAttribute("tabindex", "-1");
+  if (entry) entry.tabIndex = 0;
 }
 
 function fillForm(form, state) {
@@ -120,14 +148,12 @@ function cellMatches(cell) {
   return filterState.verdict.length === 0 || filterState.verdict.includes(cell.verdict);
 }
 
-function matrixTable(lines, columns) {
-  const table = h("table", { class: "matrix", "aria-label": "Largest error by operation and candidate" },
-    matrixHead(columns), matrixBody(lines, columns));
+function matrixTable(columns) {
+  const { body, rows, families } = matrixBody(columns);
+  const table = h("table", { class: "matrix", "aria-label": "Largest error by operation and candidate" }, matrixHead(columns), body);
   table.addEventListener("keydown", walk);
-  const cells = [...table.querySelectorAll("td a")];
-  const entry = cells.find((a) => a.getAttribute("href") === leftFor) ?? cells[0];
-  if (entry) entry.tabIndex = 0;
-  return table;
+  table.addEventListener("click", (event) => { leftFor = event.target.closest("td a")?.getAttribute("href") ?? leftFor; });
+  return { table, rows, families };
 }
 
 function matrixHead(columns) {
@@ -147,18 +173,21 @@ function matrixHead(columns) {
   return h("thead", {}, rows);
 }
 
-function matrixBody(lines, columns) {
+function matrixBody(columns) {
+  const families = new Map();
+  const rows = [];
   const body = h("tbody");
-  let family = null;
-  for (const line of lines) {
-    const op = index.ops[line.op];
-    if (op.family !== family) {
-      family = op.family;
-      body.append(h("tr", { class: "family" }, h("th", { scope: "rowgroup" }, family || "operations"), h("td", { colspan: columns.length })));
+  for (const line of index.lines) {
+    const { family } = index.ops[line.op];
+    if (!families.has(family)) {
+      families.set(family, h("tr", { class: "family" }, h("th", { scope: "rowgroup" }, family || "operations"), h("td", { colspan: columns.length })));
+      body.append(families.get(family));
     }
-    body.append(h("tr", {}, lineHead(line, op), columns.map((column, n) => matrixCell(line, column, columns[n - 1]))));
+    const row = h("tr", {}, lineHead(line, index.ops[line.op]), columns.map((column, n) => matrixCell(line, column, columns[n - 1])));
+    rows.push({ line, row });
+    body.append(row);
   }
-  return body;
+  return { body, rows, families };
 }
 
 function lineHead(line, op) {
@@ -180,7 +209,6 @@ function matrixCell(line, column, before) {
   return h("td", { class: `${cellClass(cell)}${edge}${cellMatches(cell) ? "" : " dim"}` },
     h("a", {
       href: operationHref(line.op, column.format, line.direction, column.n), tabindex: -1, title: said, "aria-label": said,
-      click: (event) => { leftFor = event.currentTarget.getAttribute("href"); },
     }, h("span", { class: "symbol" }, index.symbols[cell.verdict]), h("span", {}, shown), marks(cell)));
 }
 
@@ -221,7 +249,7 @@ function walk(event) {
     const cell = row?.cells[position];
     if (!row || (right && !cell)) return;
     const link = cell?.querySelector("a");
-    if (!link || cell.tagName !== "TD") continue;
+    if (!link || row.hidden || cell.tagName !== "TD") continue;
     event.target.tabIndex = -1;
     link.tabIndex = 0;
     link.focus();
