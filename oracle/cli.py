@@ -56,11 +56,12 @@ def truth(
     frameworks: Annotated[bool, typer.Option(help="Also ask every installed framework.")] = True,
 ) -> None:
     """The true value of an operation, and what each framework returns for it."""
-    from oracle.ask import ask, parse_array, parse_attributes  # noqa: PLC0415
+    from oracle.arguments import parse_array, parse_attributes  # noqa: PLC0415
 
-    arrays = [parse_array(text) for text in args]
-    answer = ask(op, arrays, attrs=parse_attributes(attr or []), digits=digits, grad=grad, frameworks=frameworks)
-    _console().print(answer)
+    arrays, attrs = [parse_array(text) for text in args], parse_attributes(attr or [])
+    from oracle.ask import truth as true_value  # noqa: PLC0415 - takes a second: not before the arguments are read
+
+    _console().print(true_value(op, *arrays, digits=digits, grad=grad, frameworks=frameworks, **attrs))
 
 
 @app.command()
@@ -76,9 +77,9 @@ def ops(
 @app.command()
 def doctor() -> None:
     """What is installed here and how it computes: versions, devices, threads, BLAS, flush-to-zero, FMA, TF32."""
-    from oracle.doctor import examine  # noqa: PLC0415
+    from oracle.doctor import diagnosis  # noqa: PLC0415
 
-    _console().print(examine())
+    _console().print(diagnosis())
 
 
 def _console() -> Any:

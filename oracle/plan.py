@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oracle.errors import OracleError
 from oracle.reference.operation import Operation, get_operation, operations
-from oracle.types import Case, Direction
+from oracle.types import Case
 
 if TYPE_CHECKING:
     from oracle.adapters import Adapter
     from oracle.candidates import Candidate
 
 QUICK_FORMATS = ("float32", "bfloat16")
-QUICK_REGIONS = ("wide", "edge", "subnormal", "special")
-DIRECTIONS: tuple[Direction, ...] = ("forward", "vjp")
 
 
 class Question(NamedTuple):
@@ -102,38 +100,15 @@ def _questions(
     op: Operation, fmt: str, who: tuple[Selection, Mapping[str, "Adapter"], Sequence["Candidate"]]
 ) -> Iterator[Question]:
     """The questions on one operation in one format; a refusal is told once, with the first."""
+    from oracle.cases import cases  # noqa: PLC0415 - imports NumPy
+
     selection, found, asked = who
     reasons = {c: found[c.adapter].supports(op.name, fmt, c.mode, c.device) for c in asked}
     able = tuple(c for c, reason in reasons.items() if reason is None)
     refusals = {c: reason for c, reason in reasons.items() if reason is not None}
-    for case in _cases(op, fmt, selection):
+    for case in cases(op, fmt, full=selection.full, seed=selection.seed):
         yield Question(case, able, refusals)
         refusals = {}
-
-
-def _cases(op: Operation, fmt: str, selection: Selection) -> Iterator[Case]:
-    for config in op.configs:
-        if not (config.quick or selection.full):
-            continue
-        for direction in DIRECTIONS if op.differentiable_args else DIRECTIONS[:1]:
-            for region in _regions(op, fmt, direction, selection.full):
-                yield Case(op.name, config.name, direction, fmt, region, selection.seed)
-
-
-def _regions(op: Operation, fmt: str, direction: Direction, full: bool) -> list[str]:
-    """The regions that `direction` is asked in: a gradient has no documented limits, so no special values."""
-    from oracle.inputs import regions  # noqa: PLC0415 - imports NumPy
-    from oracle.reference.formats import format_named  # noqa: PLC0415
-
-    suited = [region for region in regions(op, format_named(fmt)) if direction == "forward" or region != "special"]
-    if full:
-        return suited
-    if not op.elementwise:
-        return ["typical", "wide"]
-    if direction == "vjp":
-        return ["wide", "edge"]
-    # The whole format holds every other region but NaN and the infinities.
-    return ["exhaustive", "special"] if "exhaustive" in suited else [r for r in suited if r in QUICK_REGIONS]
 
 
 def _why_nothing(questions: Sequence[Question]) -> str:
@@ -147,26 +122,33 @@ def _left_out(
     """What a quick audit or an absent framework leaves out, with the command that adds it."""
     from oracle.adapters import adapters  # noqa: PLC0415
     from oracle.candidates import installation  # noqa: PLC0415
-    from oracle.reference.formats import FORMATS  # noqa: PLC0415
 
-    quick = "not in the quick profile"
     if not selection.full:
-        larger = sum(not c.quick for op in chosen_operations(selection.operations) for c in op.configs)
-        if larger:
-            yield {"what": f"{larger} larger configurations", "why": quick, "command": selection.command(full=True)}
-        if not selection.formats:
-            others = tuple(name for name in FORMATS if name not in QUICK_FORMATS)
-            yield {"what": f"formats {', '.join(others)}", "why": quick, "command": selection.command(formats=others)}
-        if not selection.modes:
-            for name, adapter in found.items():
-                modes = tuple(mode for mode in adapter.modes if not any(c[:2] == (name, mode) for c in asked))
-                if modes:
-                    command = selection.command(adapters=(name,), modes=modes)
-                    yield {"what": f"{name}: {', '.join(modes)}", "why": quick, "command": command}
+        for what, command in _not_quick(selection, found, asked):
+            yield {"what": what, "why": "not in the quick profile", "command": command}
     if not selection.adapters:
         for name, adapter in adapters().items():
             if name not in found:
                 yield {"what": name, "why": "not installed", "command": installation(adapter)}
+
+
+def _not_quick(
+    selection: Selection, found: Mapping[str, "Adapter"], asked: Sequence["Candidate"]
+) -> Iterator[tuple[str, str]]:
+    from oracle.cases import OMITTED, cases  # noqa: PLC0415
+    from oracle.reference.formats import FORMATS  # noqa: PLC0415
+
+    chosen, formats = chosen_operations(selection.operations), chosen_formats(selection)
+    quick, full = (sum(1 for op in chosen for f in formats for _ in cases(op, f, full=all_)) for all_ in (False, True))
+    if full > quick:
+        yield f"{full - quick} of {full} cases: {', '.join(OMITTED)}", selection.command(full=True, formats=formats)
+    others = tuple(name for name in FORMATS if name not in formats)
+    if others and not selection.formats:
+        yield f"formats {', '.join(others)}", selection.command(formats=others)
+    for name, adapter in found.items() if not selection.modes else ():
+        modes = tuple(mode for mode in adapter.modes if not any(c[:2] == (name, mode) for c in asked))
+        if modes:
+            yield f"{name}: {', '.join(modes)}", selection.command(adapters=(name,), modes=modes)
 
 
 def chosen_operations(names: Sequence[str]) -> list[Operation]:

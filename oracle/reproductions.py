@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from oracle.adapters import Refusal
 from oracle.adapters.worker import Worker
-from oracle.answer import request_for
+from oracle.bench import material
 from oracle.candidates import Candidate
 from oracle.types import Case, Row, Verdict
 
@@ -47,7 +47,8 @@ def _with_scripts(worker: Worker, rows: Sequence[Row]) -> list[Row]:
 
 
 def _script(worker: Worker, row: Row) -> str:
+    case, who = question_of(row)
     try:
-        return worker.reproduction(request_for(*question_of(row)), tuple(row.worst[0]["index"]), row.output)
+        return worker.reproduction(material(case).request(who), tuple(row.worst[0]["index"]), row.output)
     except Refusal as refusal:
         return f"# it ran once, and does not run again: {refusal}"

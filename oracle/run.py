@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from oracle.adapters import Refusal
 from oracle.adapters.worker import Outcome, Worker
-from oracle.answer import answer, request_for, unanswered
+from oracle.answer import answer, unanswered
+from oracle.bench import material
 from oracle.candidates import Candidate
 from oracle.errors import OracleBugError
 from oracle.folder import JOURNAL, default_folder, resume, run_folder, write_results
@@ -133,7 +134,7 @@ def _judged(
 
 def _ask(question: Question, workers: Mapping[str, Worker]) -> dict[Candidate, "Future[Outcome]"]:
     case = question.case
-    return {who: workers[who.adapter].submit(request_for(case, who)) for who in question.candidates}
+    return {who: workers[who.adapter].submit(material(case).request(who)) for who in question.candidates}
 
 
 def _rows(question: Question, judgement: Future) -> dict[Candidate, list[Row]]:

@@ -1,7 +1,8 @@
 """The truth and the budget of an operation: its definition, traced once, evaluated at given inputs."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from oracle.reference.budget import Budget, rounding_budget
 from oracle.reference.evaluate import R4, evaluate
 from oracle.reference.formats import Format
-from oracle.reference.operation import Config, Operation, get_operation
+from oracle.reference.operation import Config, Operation
 from oracle.reference.program import Program, trace, vjp
 from oracle.reference.truth import MINUS_INF, NAN, PLUS_INF, REAL, Truth
 
@@ -49,16 +50,28 @@ def budget_of(operation: Operation, config: Config, arrays: Sequence[np.ndarray]
 def program_of(operation: Operation, config: Config, arrays: Sequence[np.ndarray], form: int | None = None) -> Program:
     """The traced program for arrays of these shapes: the definition or, given `form`, another honest formula."""
     signature = tuple((np.shape(a), np.asarray(a).dtype.kind in "iub") for a in arrays)
-    return _program(operation.name, config.name, signature, form)
+    return _program(_Definition(operation.name, repr(sorted(config.attrs.items())), form, operation, config), signature)
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """An operation with its attributes, told apart by name and by the attributes' text."""
+
+    name: str
+    attrs: str
+    form: int | None
+    operation: Operation = field(compare=False)
+    config: Config = field(compare=False)
+
+    def define(self) -> Callable[..., Any]:
+        if self.form is None:
+            return self.operation.bind(self.config)
+        return functools.partial(self.operation.forms[self.form], **self.config.attrs)
 
 
 @functools.lru_cache(maxsize=512)
-def _program(name: str, config_name: str, signature: tuple, form: int | None) -> Program:
-    operation = get_operation(name)
-    config = operation.config(config_name)
-    define = operation.bind(config)
-    if form is not None:
-        define = functools.partial(operation.forms[form], **config.attrs)
+def _program(definition: _Definition, signature: tuple) -> Program:
+    operation, define = definition.operation, definition.define()
     examples: list[Any] = [np.zeros(shape, np.int64 if integer else np.float64) for shape, integer in signature]
     if len(examples) > len(operation.args):
         define = vjp(define, operation.differentiable_args, len(operation.args))
