@@ -15,7 +15,7 @@ _IGNORED = """
     T T1 T2 Ta Tb Tx Tperm Tidx Tshape Tdim Tdims Tmultiples Tpaddings Tindices Tparams Taxis Tlen
     Tlabels Tseed Tin TI U V Index index_type SrcT Truncate N Tsplits Tnumsegments Tdata Tblock_shape
     Tcrops Tpadding Tshift Tsize use_cudnn_on_gpu grad_a grad_b grad_x grad_y use_locking validate_shape
-    validate_indices incompatible_shape_error message bad_indices_policy
+    validate_indices incompatible_shape_error message bad_indices_policy Tk Tindex
 """
 
 op = functools.partial(lowers, "tensorflow", ignores=_IGNORED.split())

@@ -127,7 +127,9 @@ def mirror_pad_grad(dy: Any, paddings: Any, mode: str) -> Any:
 
 @op("Tile", static=(1,))
 def tile(x: Any, multiples: Any) -> Any:
-    return jnp.tile(x, _ints(multiples))
+    pairs = [n for m, size in zip(_ints(multiples), x.shape, strict=True) for n in (m, size)]
+    repeated = lax.broadcast_in_dim(x, pairs, range(1, 2 * x.ndim, 2))
+    return repeated.reshape([m * n for m, n in zip(pairs[::2], pairs[1::2], strict=True)])
 
 
 @op("BroadcastTo", static=(1,))

@@ -12,7 +12,7 @@ _JNP = """
     Log=log Log1p=log1p Sqrt=sqrt Square=square Sin=sin Cos=cos Tan=tan Sinh=sinh Cosh=cosh
     Tanh=tanh Asin=arcsin Acos=arccos Atan=arctan Asinh=arcsinh Acosh=arccosh Atanh=arctanh
     IsNan=isnan IsInf=isinf IsFinite=isfinite Add=add AddV2=add Sub=subtract Mul=multiply
-    RealDiv=divide FloorDiv=floor_divide FloorMod=mod Maximum=maximum Minimum=minimum Pow=power
+    RealDiv=divide Maximum=maximum Minimum=minimum Pow=power
     Atan2=arctan2 Equal=equal NotEqual=not_equal Less=less LessEqual=less_equal Greater=greater
     GreaterEqual=greater_equal LogicalNot=logical_not LogicalAnd=logical_and LogicalOr=logical_or
     BitwiseAnd=bitwise_and BitwiseOr=bitwise_or BitwiseXor=bitwise_xor LeftShift=left_shift
@@ -20,7 +20,7 @@ _JNP = """
 """
 _LAX = """
     Rsqrt=rsqrt Erf=erf Erfc=erfc Erfinv=erf_inv Sigmoid=logistic Lgamma=lgamma Digamma=digamma
-    TruncateMod=rem TruncateDiv=div
+   
 """
 
 
@@ -69,6 +69,26 @@ def bitcast(x: Any, type: str) -> Any:
 @op("Div")
 def div(x: Any, y: Any) -> Any:
     return x / y if x.dtype.kind == "f" else lax.div(x, y)
+
+
+@op("FloorDiv")
+def floor_div(x: Any, y: Any) -> Any:
+    return jnp.floor(x / y) if x.dtype.kind == "f" else jnp.floor_divide(x, y)
+
+
+@op("FloorMod")
+def floor_mod(x: Any, y: Any) -> Any:
+    return x - jnp.floor(x / y) * y if x.dtype.kind == "f" else jnp.mod(x, y)
+
+
+@op("TruncateDiv")
+def truncate_div(x: Any, y: Any) -> Any:
+    return lax.div(x, y)
+
+
+@op("TruncateMod")
+def truncate_mod(x: Any, y: Any) -> Any:
+    return x - jnp.trunc(x / y) * y if x.dtype.kind == "f" else lax.rem(x, y)
 
 
 @op("Reciprocal", "Inv")

@@ -4,7 +4,6 @@ A recorder puts a variable's value where the kernel has its handle; the outputs 
 Source: tensorflow/core/kernels/training_ops.cc.
 """
 
-# ruff: noqa: PLR0917 - a kernel has as many operands as the framework gives it
 from typing import Any
 
 from oracle.reference.lazy import jnp
@@ -49,9 +48,7 @@ def momentum(variable: Any, velocity: Any, rate: Any, gradient: Any, decay: Any,
 
 
 @op("ResourceApplyKerasMomentum")
-def keras_momentum(
-    variable: Any, velocity: Any, rate: Any, gradient: Any, decay: Any, use_nesterov: bool
-) -> Any:
+def keras_momentum(variable: Any, velocity: Any, rate: Any, gradient: Any, decay: Any, use_nesterov: bool) -> Any:
     velocity = velocity * decay - gradient * rate
     return variable + (velocity * decay - gradient * rate if use_nesterov else velocity), velocity
 

@@ -1,7 +1,8 @@
 """TensorFlow's reductions, scans, softmax and segment sums. Source: core/ops/math_ops.cc, nn_ops.cc."""
 
-# ruff: noqa: PLR0917 - a kernel has as many operands as the framework gives it
+import itertools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,13 @@ def cumsum(x: Any, axis: Any, exclusive: bool, reverse: bool) -> Any:
 
 @op("Cumprod", static=(1,))
 def cumprod(x: Any, axis: Any, exclusive: bool, reverse: bool) -> Any:
-    return _scan(lax.cumprod, 1, x, int(axis), exclusive, reverse)
+    return _scan(_running_product, 1, x, int(axis), exclusive, reverse)
+
+
+def _running_product(x: Any, axis: int, reverse: bool) -> Any:
+    parts = [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])]
+    running = list(itertools.accumulate(parts[::-1] if reverse else parts, operator.mul))
+    return jnp.stack(running[::-1] if reverse else running, axis)
 
 
 def _scan(accumulate: Any, unit: int, x: Any, axis: int, exclusive: bool, reverse: bool) -> Any:
