@@ -127,10 +127,11 @@ def _typical(arg: Arg, shape: tuple[int, ...], how: _Draw) -> np.ndarray:
 def _wide(arg: Arg, shape: tuple[int, ...], how: _Draw) -> np.ndarray:
     """Half over all exponents, a quarter where functions bend, a quarter close to the ends of the domain.
 
-    Sums and products get only the middle quarter of the exponents: beyond, most of them overflow.
+    Sums, products and what follows them get only the middle sixteenth of the exponents: beyond, their results
+    overflow or saturate and tell nothing.
     """
     fmt, rng = how.fmt, how.rng
-    reach = fmt.e_max if how.elementwise else fmt.e_max // 4
+    reach = fmt.e_max if how.elementwise else max(3, fmt.e_max // 16)
     anywhere = _log_uniform(shape, (max(-reach, fmt.e_min), reach), rng)
     bend = _log_uniform(shape, (-8, np.log2(2 * np.log(fmt.max_finite))), rng)
     values = np.where(rng.random(shape) < 2 / 3, anywhere, bend) * rng.choice([-1, 1], shape)

@@ -2,7 +2,8 @@
 
 An element is *beyond* when its smallest possible error exceeds the stepwise budget, the worst that an honest
 implementation can do; or when its error is a class. Between the fused and the stepwise budget it is legal and
-poor. Half an ulp is always allowed: nobody rounds better. Flushing subnormals to zero is a class of its own:
+poor. Half an ulp is always allowed: nobody rounds better. CORRECT means half an ulp everywhere, as far as the
+truth is known (1e-3 ulp at most). Flushing subnormals to zero is a class of its own:
 the verdict is BEYOND_BUDGET only if the answer is wrong even when flushing is tolerated; else the reason says
 FLUSHED.
 """
@@ -76,9 +77,7 @@ def judge(
         elements=truth.size,
         decided=decided,
         undecided=truth.size - decided,
-        rungs={
-            f"R{rung}": int(n) for rung, n in zip(*np.unique(truth.rung, return_counts=True), strict=True)
-        },
+        rungs={f"R{rung}": int(n) for rung, n in zip(*np.unique(truth.rung, return_counts=True), strict=True)},
         max_ulp=_largest(middle, counted),
         max_ulp_interval=_largest_interval(low, high, counted),
         mean_abs_ulp=_mean(tolerant, counted),
@@ -101,7 +100,7 @@ def _verdict(errors: Errors, truth: Truth, found: Findings) -> Verdict:
         return Verdict.BEYOND_BUDGET
     if found.unjudged.any() or bool(np.all(truth.special == UNDEFINED)):
         return Verdict.UNDECIDED
-    within_half = errors.numeric & (errors.magnitude()[1] <= 0.5)
+    within_half = errors.numeric & errors.decided & (errors.magnitude()[0] <= 0.5)
     correct = errors.rounded_certain | within_half
     return Verdict.CORRECT if bool(np.all(correct)) else Verdict.WITHIN_BUDGET
 
