@@ -9,7 +9,7 @@ import numpy as np
 
 from oracle.adapters.base import Adapter, Engine, Refusal, Request
 from oracle.adapters.jax import JaxEngine
-from oracle.adapters.rows.keras import ROWS
+from oracle.adapters.rows.keras import JAX_ROWS, ROWS
 from oracle.adapters.tensorflow import TensorFlowEngine
 from oracle.adapters.torch import TorchEngine
 
@@ -33,7 +33,9 @@ class KerasEngine(Engine):
 
     @property
     def wrappers(self) -> Mapping[str, str]:  # type: ignore[override]
-        return {"eager": "", "jit": self.jit, POLICY: ""}
+        modes = {"eager": "", "jit": self.jit, POLICY: ""}
+        first = next(iter(self.inner.wrappers)) if "jit" in self.inner.wrappers else "eager"
+        return {first: modes[first], **modes}
 
     @property
     def wraps_gradient(self) -> bool:  # type: ignore[override]
@@ -94,15 +96,15 @@ class KerasEngine(Engine):
         return {**own, **self.inner.manifest()}
 
 
-def _adapter(inner: Engine, jit: str) -> Adapter:
+def _adapter(inner: Engine, jit: str, rows: Mapping[str, str] = ROWS) -> Adapter:
     return Adapter(
-        f"keras-{inner.framework}", KerasEngine(inner, jit), ROWS, mixed=(POLICY,), policies=True,
+        f"keras-{inner.framework}", KerasEngine(inner, jit), rows, mixed=(POLICY,), policies=True,
         environment={"KERAS_BACKEND": inner.framework}, requires=("keras", inner.framework),
     )  # fmt: skip
 
 
 ADAPTERS = (
     _adapter(TensorFlowEngine(), "tf.function({}, jit_compile=True)"),
-    _adapter(JaxEngine(), "jax.jit({})"),
+    _adapter(JaxEngine(), "jax.jit({})", JAX_ROWS),
     _adapter(TorchEngine(), "torch.compile({})"),
 )

@@ -4,13 +4,14 @@ Keras has channels and batches elsewhere than PyTorch, and gates in another orde
 stands in the row. A layer's weights are given through `keras.StatelessScope`, so that its call is a function of them.
 """
 
+from collections.abc import Callable
+
 from oracle.adapters.rows import each
 
 UNARY = """exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square abs sin cos tan sinh cosh tanh asin:arcsin
     acos:arccos atan:arctan asinh:arcsinh acosh:arccosh atanh:arctanh erf erfc erfinv"""
 ACTIVATIONS = """relu relu6 selu silu mish softplus sigmoid log_sigmoid hard_sigmoid hard_swish hard_tanh softsign
     tanhshrink:tanh_shrink"""
-ADAM = "learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps"
 PADDED = "x if padding == 'same' else keras.ops.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)]{})"
 
 
@@ -85,8 +86,26 @@ q, k, v = (keras.ops.swapaxes(array, 1, 2) for array in (query, key, value))
 out = keras.ops.swapaxes(keras.ops.dot_product_attention(q, k, v, {option}), 1, 2)"""
 
 
-def step(optimizer: str, state: str = "", count: str = "0") -> str:
-    """One step of an optimizer whose slots hold `state`, after `count` steps."""
+def by_assignment(optimizer: str, state: str, count: str) -> str:
+    """One step of an optimizer, on variables, after `count` steps; its slots hold `state`."""
+    names = state.split()
+    results = [f"keras.ops.convert_to_tensor({v})" for v in ("variable", *(f"slots[{i}]" for i in range(len(names))))]
+    return f"""
+variable = keras.Variable(parameter, dtype=parameter.dtype)
+optimizer = keras.optimizers.{optimizer}
+optimizer.build([variable])
+
+variable.assign(parameter)
+optimizer.iterations.assign({count})
+slots = optimizer.variables[2:]
+for slot, value in zip(slots, [{", ".join(names)}]):
+    slot.assign(value)
+optimizer.apply([gradient], [variable])
+{", ".join(["parameter", *names]) if names else "out"} = {", ".join(results)}"""
+
+
+def statelessly(optimizer: str, state: str, count: str) -> str:
+    """The same step as a function of its variables, which is what JAX can compile."""
     slots = "".join(f", {name}" for name in state.split())
     outputs = f"(parameter,), (_, _{slots}) =" if state else "(out,), _ ="
     return f"""
@@ -95,6 +114,20 @@ optimizer.build([keras.Variable(parameter, dtype=parameter.dtype)])
 
 variables = [keras.ops.convert_to_tensor({count}, "int32"), keras.ops.convert_to_tensor(lr){slots}]
 {outputs} optimizer.stateless_apply(variables, [gradient], [parameter])"""
+
+
+def optimizers(step: Callable[[str, str, str], str]) -> dict[str, str]:
+    """The optimizers, each made one `step` forward."""
+    moments, adam = "first_moment second_moment", "beta_1=beta1, beta_2=beta2, epsilon=eps"
+    return {
+        "sgd": step("SGD(lr, weight_decay=weight_decay or None)", "", "0"),
+        "sgd_momentum": "# where lr_in_velocity" + step("SGD(lr, momentum)", "velocity", "0"),
+        "sgd_nesterov": "# where lr_in_velocity" + step("SGD(lr, momentum, nesterov=True)", "velocity", "0"),
+        "adam": "# where eps_hat and not weight_decay" + step(f"Adam(lr, {adam})", moments, "step - 1"),
+        "adamw": "# where eps_hat" + step(f"AdamW(lr, weight_decay, {adam})", moments, "step - 1"),
+        "rmsprop": "# where eps_inside" + step("RMSprop(lr, decay, epsilon=eps)", "second_moment", "0"),
+        "adagrad": "# where eps_inside" + step("Adagrad(lr, epsilon=eps)", "second_moment", "0"),
+    }
 
 
 def loss(text: str, arrays: str) -> str:
@@ -215,12 +248,6 @@ layer.build((None, None, None, x.shape[1]))""",
         "GRU(h0.shape[-1], reset_after=True", "h0", "h_n", GATES, "keras.ops.stack([bias_ih, bias_hh])"
     ),
     "gru_reset_before": recurrent("GRU(h0.shape[-1], reset_after=False", "h0", "h_n", GATES),
-    "sgd": step("SGD(lr, weight_decay=weight_decay or None)"),
-    "sgd_momentum": "# where lr_in_velocity" + step("SGD(lr, momentum)", "velocity"),
-    "sgd_nesterov": "# where lr_in_velocity" + step("SGD(lr, momentum, nesterov=True)", "velocity"),
-    "adam": "# where eps_hat and not weight_decay" + step(f"Adam({ADAM})", "first_moment second_moment", "step - 1"),
-    "adamw": "# where eps_hat"
-    + step(f"AdamW({ADAM}, weight_decay=weight_decay)", "first_moment second_moment", "step - 1"),
-    "rmsprop": "# where eps_inside" + step("RMSprop(lr, decay, epsilon=eps)", "second_moment"),
-    "adagrad": "# where eps_inside" + step("Adagrad(lr, epsilon=eps)", "second_moment"),
+    **optimizers(by_assignment),
 }
+JAX_ROWS = {**ROWS, **optimizers(statelessly)}
