@@ -85,14 +85,15 @@ def align(a: Side, b: Side, tolerance: float = CLOSE) -> Alignment:
     forward: dict[int, tuple[int, ...]] = {}
     backward: dict[int, list[int]] = {j: [] for j in b.sorted_values}
     for i, ordered in a.sorted_values.items():
-        found = [j for j in buckets.get(ordered.size, ()) if _match(ordered, b.sorted_values[j], tolerance)]
+        found = [j for j in buckets.get(ordered.size, ()) if matches(ordered, b.sorted_values[j], tolerance)]
         forward[i] = tuple(found)
         for j in found:
             backward[j].append(i)
     return Alignment(forward, {j: tuple(i) for j, i in backward.items()})
 
 
-def _match(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+def matches(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+    """Whether two sorted arrays of one size are equal, to `tolerance` of the largest; a few probes first."""
     places = np.linspace(0, a.size - 1, min(a.size, _PROBES)).astype(int)
     return _close(a[places], b[places], 4 * tolerance) and _close(a, b, tolerance)
 
@@ -108,7 +109,7 @@ class Divergence:
     region: tuple[LoweredNode, ...]
 
 
-def divergence(side: Side, matches: Mapping[int, tuple[int, ...]], targets: Iterable[int] = ()) -> Divergence:
+def divergence(side: Side, counterparts: Mapping[int, tuple[int, ...]], targets: Iterable[int] = ()) -> Divergence:
     """The divergent nodes of `side`; a value is in order if it, or anything computed from it, has a counterpart.
 
     Only nodes on which one of `targets` depends count, where targets are given.
@@ -118,7 +119,7 @@ def divergence(side: Side, matches: Mapping[int, tuple[int, ...]], targets: Iter
     for node in reversed(side.network.nodes):
         for o in node.outputs:
             used = any(in_order.get(p, False) for c in side.consumers.get(o, ()) for p in c.outputs)
-            in_order[o] = bool(matches.get(o)) or used or not side.run.values[o].size
+            in_order[o] = bool(counterparts.get(o)) or used or not side.run.values[o].size
     region = [n for n in side.network.nodes if n.node.index in chosen and n.outputs and not in_order[n.outputs[0]]]
     inside = {o for n in region for o in n.outputs}
     first = tuple(n for n in region if not any(i in inside for i in n.reals))

@@ -87,15 +87,21 @@ class Network:
         """`F(scale · errors)`; without `errors`, `F(0)`. Decisions (integers, booleans) are taken anew."""
         return self._evaluate({}, self.nodes, (errors, scale), Edits())
 
-    def edited(self, exact: Run, edits: Edits) -> Run:
-        """`F(0)` of the edited network: only what depends on an edit is computed again."""
+    def edited(self, exact: Run, edits: Edits, limit: int | None = None) -> Run:
+        """`F(0)` of the edited network: only what depends on an edit is computed again.
+
+        With `limit`, only the first so many affected nodes are computed, and only their values are returned.
+        """
         dirty = set(edits.leaves) | {o for n in self.nodes if n.node.index in edits.nodes for o in n.results}
-        affected = []
+        affected: list[LoweredNode] = []
         for node in self.nodes:
             if node.node.index in edits.nodes or any(i in dirty for i in node.node.reads):
+                if limit is not None and len(affected) == limit:
+                    break
                 dirty.update(node.results)
                 affected.append(node)
-        return self._evaluate(exact.values, affected, (None, 1.0), edits)
+        run = self._evaluate(exact.values, affected, (None, 1.0), edits)
+        return run if limit is None else Run({o: run.values[o] for n in affected for o in n.outputs})
 
     def _evaluate(
         self,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oracle.alignment import CLOSE, Alignment, Divergence, Side, align, divergence
+from oracle.alignment import CLOSE, Alignment, Divergence, Side, align, divergence, matches
 from oracle.causes import Candidate, Context, candidates, place
 from oracle.comparison import Cause
 from oracle.network import Edits, Run
@@ -18,6 +18,8 @@ from oracle.reference.balls import MissingRule
 
 MOST_CAUSES = 12
 FINE = 2.0**-44
+# How many nodes after an edit, and after the divergence, are looked at before the whole network is.
+_NEAR = 60
 # What an edit that does not fit the network raises while it is tried.
 _UNFIT = (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, MissingRule)
 
@@ -130,6 +132,8 @@ class Search:
         state = self.state
         edits_a, edits_b = state.edits_a, state.edits_b
         try:
+            if not self._promises(candidate, exchanged):
+                return None
             if exchanged:
                 edits_a = edits_a | candidate.edits
                 a, b = _edited(state.a, edits_a), state.b
@@ -142,6 +146,25 @@ class Search:
         here, there = (state.at_b, tried.at_b) if exchanged else (state.at_a, tried.at_a)
         first = {n.node.index for n in here.first}
         return tried if not first or first - {n.node.index for n in there.region} else None
+
+    def _promises(self, candidate: Candidate, exchanged: bool) -> bool:
+        """Whether the edit gives some divergent value a counterpart soon after: the cheap test before the full one."""
+        context = self.state.context(exchanged)
+        edits = (self.state.edits_a if exchanged else self.state.edits_b) | candidate.edits
+        with np.errstate(all="ignore"):
+            near = context.b.network.edited(context.b.run, edits, _NEAR).values
+        open_ = {o for n in context.at_a.region[:_NEAR] for o in n.outputs}
+        open_.update(p.b if exchanged else p.a for p in self.pairs)
+        ours: dict[int, list[np.ndarray]] = {}
+        for o in open_:
+            if o in context.a.sorted_values:
+                ours.setdefault(context.a.sorted_values[o].size, []).append(context.a.sorted_values[o])
+        for array in near.values():
+            if array.dtype.kind == "f" and array.size in ours:
+                ordered = np.sort(array, axis=None)
+                if any(matches(ordered, other, self.tolerance) for other in ours[array.size]):
+                    return True
+        return False
 
     def _record(self, candidate: Candidate, state: State) -> None:
         before, after = self.remaining(self.state), self.remaining(state)

@@ -1,0 +1,263 @@
+"""The same weights in another place, or other weights: layouts, gates, flatten order, flips, double biases.
+
+The leaves that B's divergent layer reads are rearranged, or take the numbers of A's; what the edit was tells the name.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from oracle.alignment import Side, same_multiset
+from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.lowered import LoweredNode
+from oracle.network import Edits, Values
+
+_REACH = 24
+_ROLES = ("parameter", "buffer", "constant", "state")
+_BIAS_FACTORS = ((0.0, "is left out in {A}"), (0.5, "is counted twice in {B}"), (2.0, "is counted twice in {A}"))
+_GATES = {3: "GRU", 4: "LSTM"}
+
+
+@hypothesis(priority=22)
+def arranged_as_in_a(context: Context) -> Iterator[Candidate]:
+    """A leaf of B's layer holds the numbers of one of A's in another order: it takes A's order, in any axis layout."""
+    for j, node_b in _leaves(context.b, context.at_b.region):
+        theirs = context.b.run.values[j]
+        for i, node_a in _leaves(context.a, context.at_a.region):
+            ours = context.a.run.values[i]
+            if ours.size < 2 or not same_multiset(ours, theirs, 0.0):
+                continue
+            for permutation, array in _layouts(ours, theirs.shape):
+                if not np.array_equal(array, theirs):
+                    yield _candidate(context, (i, node_a), (j, node_b), array, _relation(array, theirs, permutation))
+
+
+@hypothesis(priority=24)
+def flatten_order(context: Context) -> Iterator[Candidate]:
+    """The features that a matrix multiplies were flattened in another order: its rows or columns are moved."""
+    for j, node in _leaves(context.b, context.at_b.region[:4]):
+        weight = context.b.run.values[j]
+        if weight.ndim != 2:
+            continue
+        for axis, size in enumerate(weight.shape):
+            for shape in _feature_shapes(context.b, node, size):
+                for order in itertools.permutations(range(len(shape))):
+                    places = np.arange(size).reshape(shape).transpose(order).reshape(-1)
+                    if not np.array_equal(places, np.arange(size)):
+                        moved = tuple(shape[k] for k in order)
+                        detail = f"the {size} features are flattened in the order {moved} on one side, {shape} on the other"
+                        array = np.take(weight, places, axis)
+                        yield _simple(context, "flatten-order", j, node, (array, detail))
+
+
+@hypothesis(priority=26)
+def gate_order(context: Context) -> Iterator[Candidate]:
+    """The gates of a recurrent layer are stacked in another order: the blocks of all its weights are permuted alike."""
+    leaves = _leaves(context.b, context.at_b.region)
+    for gates, cell in _GATES.items():
+        group = {j: context.b.run.values[j] for j, _ in leaves if context.b.run.values[j].ndim <= 3}
+        width = _gate_width(group.values(), gates)
+        if not width:
+            continue
+        for order in itertools.permutations(range(gates)):
+            if order != tuple(range(gates)):
+                edits = {j: _permuted_blocks(x, gates, order, width) for j, x in group.items()}
+                detail = f"the {gates} gates of the {cell} in {{B}} must be taken in the order {list(order)}"
+                yield _joint(context, "gate-order", leaves[0][1], (edits, detail))
+
+
+@hypothesis(priority=27)
+def two_biases(context: Context) -> Iterator[Candidate]:
+    """A bias counted twice or not at all: one of two equal biases becomes zero, or a single one is halved or doubled."""
+    leaves = [(j, n) for j, n in _leaves(context.b, context.at_b.region) if context.b.run.values[j].ndim == 1]
+    for j, node in leaves:
+        bias = context.b.run.values[j]
+        if not np.any(bias):
+            continue
+        for factor, meaning in (
+            (0.0, "is left out in {A}"),
+            (0.5, "is counted twice in {B}"),
+            (2.0, "is counted twice in {A}"),
+        ):
+            name = context.b.network.trace.values[j].name
+            yield _simple(context, "double-bias", j, node, (factor * bias, f"the bias {name} {meaning}"))
+
+
+@hypothesis(priority=60)
+def other_weights(context: Context) -> Iterator[Candidate]:
+    """The weights are other numbers: B's leaf takes those of A's leaf of the same size."""
+    for j, node_b in _leaves(context.b, context.at_b.region):
+        theirs = context.b.run.values[j]
+        if context.matched(j):
+            continue
+        for i, node_a in _leaves(context.a, context.at_a.region):
+            ours = context.a.run.values[i]
+            if ours.size != theirs.size or context.alignment.a_to_b.get(i):
+                continue
+            for _, array in _layouts(ours, theirs.shape):
+                yield _candidate(context, (i, node_a), (j, node_b), array, _difference(context, j, array, theirs))
+
+
+def _leaves(side: Side, region: tuple[LoweredNode, ...]) -> list[tuple[int, LoweredNode]]:
+    """Trained or constant arrays that the first divergent layer reads, each with the node that reads it first.
+
+    The whole layer counts, not only what diverges: stacked gates in another order hold the same numbers until the
+    gates are taken apart.
+    """
+    if not region:
+        return []
+    scope, phase = region[0].node.scope, region[0].node.phase
+    nodes = [n for n in side.network.nodes if n.node.scope == scope and n.node.phase == phase]
+    near = nodes if len(nodes) <= _REACH else [n for n in nodes if any(i not in side.producers for i in n.reals)][:_REACH]
+    found: dict[int, LoweredNode] = {}
+    for node in (region[0], *near):
+        for i in _origins(side, node):
+            found.setdefault(i, node)
+    return list(found.items())
+
+
+def _origins(side: Side, node: LoweredNode) -> list[int]:
+    """Leaves that the node reads, directly or through nodes that only rearrange them."""
+    found = []
+    for i in node.reals:
+        origin, steps = i, 0
+        while origin in side.producers and steps < 6:
+            producer = side.producers[origin]
+            if len(producer.reals) != 1 or side.run.values[producer.reals[0]].size != side.run.values[origin].size:
+                break
+            if not same_multiset(side.run.values[producer.reals[0]], side.run.values[origin], 0.0):
+                break
+            origin, steps = producer.reals[0], steps + 1
+        if origin not in side.producers and side.network.trace.values[origin].role in _ROLES:
+            found.append(origin)
+    return found
+
+
+def _layouts(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """`array` with its axes permuted in every way that gives `shape`."""
+    if array.ndim != len(shape) or array.ndim > 5:
+        if array.size == math.prod(shape):
+            yield (), array.reshape(shape)
+        return
+    for permutation in itertools.permutations(range(array.ndim)):
+        moved = array.transpose(permutation)
+        if moved.shape == shape:
+            yield permutation, moved
+
+
+def _relation(wanted: np.ndarray, present: np.ndarray, permutation: tuple[int, ...]) -> tuple[str, str]:
+    """Code and words for how `present` must be rearranged to become `wanted`."""
+    for axes in _axis_subsets(present.ndim):
+        if present.ndim > 1 and np.array_equal(np.flip(present, axes), wanted):
+            return "kernel-flip", f"the kernel of {{B}} is flipped along the axes {list(axes)}"
+    for order in itertools.permutations(range(present.ndim)):
+        moved = present.transpose(order)
+        if moved.shape == wanted.shape and np.array_equal(moved, wanted):
+            return "kernel-layout", f"the weight of {{B}} is transposed: its axes belong in the order {list(order)}"
+    for gates in _GATES:
+        for axis, size in enumerate(present.shape):
+            if size % gates == 0:
+                for order in itertools.permutations(range(gates)):
+                    if np.array_equal(_blocks(present, axis, gates, order), wanted):
+                        return "gate-order", f"the gates of {{B}} belong in the order {list(order)}"
+    return (
+        "kernel-layout",
+        f"the weight of {{B}} holds the numbers of {{A}} in another order (axes {list(permutation)})",
+    )
+
+
+def _axis_subsets(rank: int) -> Iterator[tuple[int, ...]]:
+    for count in range(1, rank + 1):
+        yield from itertools.combinations(range(rank), count)
+
+
+def _difference(context: Context, leaf: int, wanted: np.ndarray, present: np.ndarray) -> tuple[str, str]:
+    """Code and words for weights that hold other numbers."""
+    name = context.b.network.trace.values[leaf].name or "a constant"
+    if np.allclose(wanted, 2 * present, rtol=1e-6) or np.allclose(2 * wanted, present, rtol=1e-6):
+        return "double-bias", f"{name} is counted twice on one side"
+    change = np.asarray(wanted - present)
+    if change.ndim == 1 and change.size % 4 == 0:
+        blocks = change.reshape(4, -1)
+        moved = [k for k in range(4) if np.any(np.abs(blocks[k]) > 1e-7)]
+        if len(moved) == 1 and np.allclose(blocks[moved[0]], blocks[moved[0]][0], rtol=1e-6):
+            return "forget-bias", f"{name} differs by {blocks[moved[0]][0]:g} in gate {moved[0]} alone"
+    if context.b.network.trace.values[leaf].role == "constant":
+        return "constant", "a constant array differs"
+    fresh = not np.any(present) or np.all(present == 1)
+    if fresh and np.any(wanted != present):
+        return "weights-not-loaded", f"{name} of {{B}} still holds its initial value"
+    return (
+        "weights-differ",
+        f"{name} of {{B}} holds other numbers than {{A}} (largest difference {np.max(np.abs(change)):.3g})",
+    )
+
+
+def _feature_shapes(side: Side, node: LoweredNode, size: int) -> list[tuple[int, ...]]:
+    """Shapes, without the batch axis, that the node's input had before it was flattened to `size` features."""
+    shapes: list[tuple[int, ...]] = []
+    wanted = list(node.reals)
+    for _ in range(12):
+        if not wanted:
+            break
+        value = wanted.pop(0)
+        shape = side.run.values[value].shape
+        if len(shape) in (3, 4, 5) and math.prod(shape[1:]) == size and shape[1:] not in shapes:
+            shapes.append(shape[1:])
+        producer = side.producers.get(value)
+        wanted.extend(producer.reals if producer else ())
+    return shapes
+
+
+def _gate_width(arrays: object, gates: int) -> int:
+    """The stacked length that every weight of the layer has along some axis, or 0."""
+    sizes = [set(n for n in x.shape if n % gates == 0) for x in arrays if x.ndim]  # type: ignore[attr-defined]
+    common = set.intersection(*sizes) if sizes else set()
+    return max(common, default=0)
+
+
+def _permuted_blocks(x: np.ndarray, gates: int, order: tuple[int, ...], width: int) -> np.ndarray:
+    axes = [k for k, n in enumerate(x.shape) if n == width]
+    return _blocks(x, axes[-1], gates, order)
+
+
+def _blocks(x: np.ndarray, axis: int, gates: int, order: tuple[int, ...]) -> np.ndarray:
+    parts = np.split(x, gates, axis)
+    return np.concatenate([parts[k] for k in order], axis)
+
+
+def _candidate(
+    context: Context, a: tuple[int, LoweredNode], b: tuple[int, LoweredNode], array: np.ndarray, cause: tuple[str, str]
+) -> Candidate:
+    (i, node_a), (j, node_b) = a, b
+    name_a, name_b = (s.network.trace.values[v].name for s, v in ((context.a, i), (context.b, j)))
+    return Candidate(
+        cause[0],
+        Edits(leaves={j: np.array(array)}),
+        node_a,
+        node_b,
+        fix_a=f"arrange {name_a or 'the weight'} as in the other model ({place(node_a)})",
+        fix_b=f"set {name_b or 'the weight'} from {name_a or 'the weight'} of the other model: oracle.port(src, dst)",
+        detail=cause[1],
+    )
+
+
+def _simple(context: Context, code: str, leaf: int, node: LoweredNode, edit: tuple[np.ndarray, str]) -> Candidate:
+    return _joint(context, code, node, ({leaf: edit[0]}, edit[1]))
+
+
+def _joint(context: Context, code: str, node: LoweredNode, edit: tuple[Values, str]) -> Candidate:
+    arrays, detail = edit
+    names = ", ".join(context.b.network.trace.values[j].name or "a constant" for j in arrays)
+    node_a = context.at_a.first[0] if context.at_a.first else None
+    return Candidate(
+        code,
+        Edits(leaves=dict(arrays)),
+        node_a,
+        node,
+        fix_a=f"rearrange the weights of {place(node_a)} the other way",
+        fix_b=f"rearrange {names}: {detail.replace('{A}', 'the other model').replace('{B}', 'this model')}",
+        detail=detail,
+    )
