@@ -77,9 +77,7 @@ def fused_batch_norm(
     if not is_training:
         return y, mean, variance, mean, variance, None
     unbiased = batch_variance * count / max(count - 1, 1)
-    running = [
-        _blend(old, new, exponential_avg_factor) for old, new in ((mean, batch_mean), (variance, unbiased))
-    ]
+    running = [_blend(old, new, exponential_avg_factor) for old, new in ((mean, batch_mean), (variance, unbiased))]
     return y, *running, batch_mean, batch_variance, None
 
 
@@ -160,23 +158,20 @@ def _ratio(source: int, target: int, align_corners: bool) -> tuple[int, int]:
 
 
 def _taps(source: int, target: int, align_corners: bool, half_pixel: bool) -> tuple[Any, Any, Any]:
-    """Lower and upper neighbour and the weight of the upper, from an exact rational position."""
+    """Lower and upper neighbour (from exact integers) and the weight of the upper.
+
+    The weight is the fractional part of a position that kernels compute in their own format: so does the budget.
+    """
     a, b = _ratio(source, target, align_corners)
     i = np.arange(target)
-    numerator, denominator = ((2 * i + 1) * a - b, 2 * b) if half_pixel else (i * a, b)
-    floor = numerator // denominator
-    weight = (numerator - floor * denominator) / denominator
-    return np.maximum(floor, 0), np.minimum(floor + 1, source - 1), weight
+    floor = ((2 * i + 1) * a - b) // (2 * b) if half_pixel else i * a // b
+    scale = jnp.asarray(float(a)) / float(b)
+    position = jnp.asarray(i + 0.5) * scale - 0.5 if half_pixel else jnp.asarray(i * 1.0) * scale
+    return np.maximum(floor, 0), np.minimum(floor + 1, source - 1), position - floor
 
 
 def _nearest(source: int, target: int, align_corners: bool, half_pixel: bool) -> np.ndarray:
     a, b = _ratio(source, target, align_corners)
     i = np.arange(target)
-    position = (
-        (2 * i + 1) * a // (2 * b)
-        if half_pixel
-        else (2 * i * a + b) // (2 * b)
-        if align_corners
-        else i * a // b
-    )
+    position = (2 * i + 1) * a // (2 * b) if half_pixel else (2 * i * a + b) // (2 * b) if align_corners else i * a // b
     return np.minimum(position, source - 1)

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
 from adapters.budgeted import overspent
+
 from oracle.adapters.record_tensorflow import record_tensorflow
-from oracle.reference import lowerings
 
 tf = pytest.importorskip("tensorflow")
 
@@ -30,8 +29,8 @@ UNARY = {
     "Softmax": tf.nn.softmax, "Softplus": tf.nn.softplus, "Softsign": tf.nn.softsign, "Square": tf.square,
     "Tan": tf.tan, "Tanh": tf.tanh,
 }  # fmt: skip
-POSITIVE = {"Acosh": lambda x: tf.acosh(1 + x), "Digamma": tf.math.digamma, "Lgamma": tf.math.lgamma, "Log": tf.math.log,
-            "Log1p": tf.math.log1p, "Rsqrt": tf.math.rsqrt, "Sqrt": tf.sqrt}  # fmt: skip
+POSITIVE = {"Acosh": lambda x: tf.acosh(1 + x), "Digamma": tf.math.digamma, "Lgamma": tf.math.lgamma, 
+            "Log": tf.math.log, "Log1p": tf.math.log1p, "Rsqrt": tf.math.rsqrt, "Sqrt": tf.sqrt}  # fmt: skip
 BINARY = {
     "AddV2": tf.add, "Atan2": tf.atan2, "DivNoNan": tf.math.divide_no_nan, "FloorDiv": tf.math.floordiv,
     "FloorMod": tf.math.floormod, "Maximum": tf.maximum, "Minimum": tf.minimum, "Mul": tf.multiply,
@@ -44,7 +43,8 @@ REDUCTIONS = {
     "Sum": lambda x: tf.reduce_sum(x, [0, 2]), "Mean": lambda x: tf.reduce_mean(x, -1, keepdims=True),
     "Max": lambda x: tf.reduce_max(x, 1), "Min": tf.reduce_min, "Prod": lambda x: tf.reduce_prod(x, 1),
     "ArgMax": lambda x: x * tf.cast(tf.argmax(x, -1), x.dtype)[..., None], "L2Loss": tf.nn.l2_loss,
-    "ArgMin": lambda x: x * tf.cast(tf.argmin(x, 0), x.dtype), "EuclideanNorm": lambda x: tf.raw_ops.EuclideanNorm(input=x, axis=[1]),
+    "ArgMin": lambda x: x * tf.cast(tf.argmin(x, 0), x.dtype),
+    "EuclideanNorm": lambda x: tf.raw_ops.EuclideanNorm(input=x, axis=[1]),
     "Cumsum": lambda x: tf.cumsum(x, 1, exclusive=True, reverse=True), "Cumprod": lambda x: tf.math.cumprod(x, 2),
     "TopKV2": lambda x: tf.math.top_k(x, 2).values, "AddN": lambda x: tf.add_n([x, x, 2 * x]),
     "All": lambda x: tf.where(tf.reduce_all(x > 0, -1, keepdims=True), x, -x),
@@ -67,12 +67,15 @@ ARRAYS = {
     "ReverseSequence": lambda x: tf.reverse_sequence(x, [2, 3], seq_axis=1, batch_axis=0),
     "GatherV2": lambda x: tf.gather(x, [[2, 0], [1, 1]], axis=1),
     "GatherBatch": lambda x: tf.gather(x, [[2, 0], [1, 1]], axis=1, batch_dims=1),
-    "GatherNd": lambda x: tf.gather_nd(x, [[0, 1], [1, 2]]), "ScatterNd": lambda x: tf.scatter_nd([[2], [0]], x, [4, 3, 4]),
+    "GatherNd": lambda x: tf.gather_nd(x, [[0, 1], [1, 2]]),
+    "ScatterNd": lambda x: tf.scatter_nd([[2], [0]], x, [4, 3, 4]),
     "TensorScatterUpdate": lambda x: tf.tensor_scatter_nd_update(x, [[1]], 2 * x[:1]),
     "TensorScatterAdd": lambda x: tf.tensor_scatter_nd_add(x, [[1], [1]], x),
-    "OneHot": lambda x: x * tf.one_hot([3, 0, 1], 4, 2.0, 0.5, dtype=x.dtype), "Fill": lambda x: x + tf.fill([3, 4], x[0, 0, 0]),
-    "Range": lambda x: x * tf.range(1.0, 3.0, 0.5, dtype=x.dtype), "LinSpace": lambda x: x * tf.linspace(x[0, 0, 0], x[1, 1, 1], 4),
-    "MatrixBandPart": lambda x: tf.linalg.band_part(x, 1, 0), "MatrixDiag": lambda x: tf.linalg.diag(x),
+    "OneHot": lambda x: x * tf.one_hot([3, 0, 1], 4, 2.0, 0.5, dtype=x.dtype),
+    "Fill": lambda x: x + tf.fill([3, 4], x[0, 0, 0]),
+    "Range": lambda x: x * tf.range(1.0, 3.0, 0.5, dtype=x.dtype),
+    "LinSpace": lambda x: x * tf.linspace(x[0, 0, 0], x[1, 1, 1], 4),
+    "MatrixBandPart": lambda x: tf.linalg.band_part(x, 1, 0), "MatrixDiag": tf.linalg.diag,
     "Shape": lambda x: x * tf.cast(tf.size(x) + tf.rank(x) + tf.shape(x)[1], x.dtype),
 }  # fmt: skip
 IMAGES = {
@@ -95,19 +98,25 @@ PRODUCTS = {
     "Einsum": (lambda a, b: tf.einsum("abc,cde->abde", a, b), (2, 3, 4), (4, 2, 3)),
     "Conv2D": (lambda x, k: tf.nn.conv2d(x, k, 2, "SAME"), (2, 7, 6, 4), (3, 2, 4, 5)),
     "Conv2DGroups": (lambda x, k: tf.nn.conv2d(x, k, 1, "VALID"), (2, 7, 6, 4), (3, 2, 4, 5)),
-    "Conv2DDilated": (lambda x, k: tf.stop_gradient(tf.nn.conv2d(x, k, 1, "VALID", dilations=[1, 2])), (2, 7, 6, 4), (3, 2, 4, 5)),
-    "Conv2DExplicit": (lambda x, k: tf.nn.conv2d(x, k, 1, [[0, 0], [2, 0], [1, 1], [0, 0]]), (2, 7, 6, 4), (3, 2, 4, 5)),
+    "Conv2DDilated": (lambda x, k: tf.stop_gradient(tf.nn.conv2d(x, k, 1, "VALID", dilations=[1, 2])),
+        (2, 7, 6, 4), (3, 2, 4, 5)),
+    "Conv2DExplicit": (lambda x, k: tf.nn.conv2d(x, k, 1, [[0, 0], [2, 0], [1, 1], [0, 0]]),
+        (2, 7, 6, 4), (3, 2, 4, 5)),
     "Conv1D": (lambda x, k: tf.nn.conv1d(x, k, 2, "SAME"), (2, 7, 4), (3, 4, 5)),
-    "Conv2DTranspose": (lambda y, k: tf.nn.conv2d_transpose(y, k, [2, 7, 6, 4], 2, "SAME"), (2, 4, 3, 5), (3, 2, 4, 5)),
-    "DepthwiseConv2dNative": (lambda x, k: tf.nn.depthwise_conv2d(x, k, [1, 2, 2, 1], "SAME"), (2, 7, 6, 4), (3, 2, 4, 2)),
+    "Conv2DTranspose": (lambda y, k: tf.nn.conv2d_transpose(y, k, [2, 7, 6, 4], 2, "SAME"),
+        (2, 4, 3, 5), (3, 2, 4, 5)),
+    "DepthwiseConv2dNative": (lambda x, k: tf.nn.depthwise_conv2d(x, k, [1, 2, 2, 1], "SAME"),
+        (2, 7, 6, 4), (3, 2, 4, 2)),
     "Conv3D": (lambda x, k: tf.nn.conv3d(x, k, [1, 2, 1, 1, 1], "SAME"), (1, 5, 4, 3, 2), (2, 2, 2, 2, 3)),
-    "SoftmaxCrossEntropyWithLogits": (lambda z, p: tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(p), z), (5, 4), (5, 4)),
+    "SoftmaxCrossEntropyWithLogits": (lambda z, p: tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(p), z),
+        (5, 4), (5, 4)),
     "SparseSoftmaxCrossEntropyWithLogits": (
         lambda z, w: tf.nn.sparse_softmax_cross_entropy_with_logits([1, 3, 0, 0, 2], z) * w, (5, 4), (5,)),
     "FusedBatchNormV3": (
         lambda x, s: tf.compat.v1.nn.fused_batch_norm(x, s, 2 * s, epsilon=1e-3)[0], (3, 4, 2, 5), (5,)),
     "FusedBatchNormInference": (
-        lambda x, s: tf.compat.v1.nn.fused_batch_norm(x, s, s, s, s * s, 1e-3, is_training=False)[0], (3, 4, 2, 5), (5,)),
+        lambda x, s: tf.compat.v1.nn.fused_batch_norm(x, s, s, s, s * s, 1e-3, is_training=False)[0], (3, 4, 2, 5),
+        (5,)),
 }  # fmt: skip
 
 
