@@ -63,8 +63,13 @@ def _rows(case: Case, who: Candidate, outcome: Outcome, judged_by: Bench | None)
         seconds=outcome.response.seconds,
         input_hash=input_hash(judged_by.given.named),
     )
+    refused = {
+        label: replace(unanswered(case, who, Verdict.UNSUPPORTED, why), output=label)
+        for label, why in outcome.response.refused.items()
+    }
     return [
-        _filled(replace(blank, output=label, elements=truth.size), judged(judged_by, label, outcome.response))
+        refused.get(label)
+        or _filled(replace(blank, output=label, elements=truth.size), judged(judged_by, label, outcome.response))
         for label, truth in zip(judged_by.given.labels, judged_by.truths, strict=True)
     ]
 

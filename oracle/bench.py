@@ -59,7 +59,9 @@ class Material:
             mode=candidate.mode,
             device=candidate.device,
             direction="vjp" if self.cotangents else "forward",
-            cotangents=tuple(_stored(x, self.fmt) for x in self.cotangents.values()),
+            cotangents=tuple(
+                None if name in self.arguments else _stored(x, self.fmt) for name, x in self.cotangents.items()
+            ),
         )
 
 
@@ -75,7 +77,10 @@ def material(case: Case) -> Material:
     arguments = generate(op, config, fmt, case.region, case.seed)
     if case.direction == "forward":
         return Material(op, config, fmt, arguments, {})
-    return Material(op, config, fmt, arguments, cotangents(result_shapes(op, config, arguments), fmt, *case))
+    drawn = cotangents(result_shapes(op, config, arguments), fmt, *case)
+    # An output called like an argument is its updated state (running statistics): no framework differentiates it.
+    given = {name: np.zeros_like(x) if name in arguments else x for name, x in drawn.items()}
+    return Material(op, config, fmt, arguments, given)
 
 
 def result_shapes(op: Operation, config: Config, arguments: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

@@ -11,6 +11,7 @@ from oracle.reference.operations.scalars import complement
 normalization = functools.partial(operation, family="normalization")
 AFFINE = (Arg("x"), Arg("weight"), Arg("bias"))
 RUNNING = (Arg("running_mean"), Arg("running_var", domain=POSITIVE))
+STATE = (Arg("running_mean", differentiable=False), Arg("running_var", domain=POSITIVE, differentiable=False))
 PLANE = {"x": (4, 5, 6, 7), "weight": (5,), "bias": (5,), "running_mean": (5,), "running_var": (5,)}
 
 
@@ -66,7 +67,7 @@ def batch_norm_inference(
 
 @normalization(
     "batch_norm_training",
-    (*AFFINE, *RUNNING),
+    (*AFFINE, *STATE),
     outputs=("out", "running_mean", "running_var"),
     formula="(x - mean)/√(var + eps) weight + bias; running += momentum (batch - running)",
     source="Ioffe & Szegedy 2015, arXiv:1502.03167",
