@@ -38,7 +38,10 @@ def _candidate(cell: Cell) -> dict[str, Any]:
     return {
         "verdict": cell.verdict,
         "class": cell.error_class,
-        "reason": next((row.reason for row in cell.deciding if row.reason), ""),
+        # Each case has its own reason; only where there are no numbers does one stand for all.
+        "reason": ""
+        if any(row.elements for row in cell.rows)
+        else next((r.reason for r in cell.deciding if r.reason), ""),
         **{name: rounded(largest(getattr(row, name) for row in cell.rows)) for name in _NUMBERS},
         "max_ulp_interval": _widest(cell.rows),
         "elements": sum(row.elements for row in cell.rows),

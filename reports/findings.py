@@ -45,10 +45,10 @@ class Finding:
 
     @property
     def also(self) -> str:
-        """Who else fails in the same operation; empty if nobody."""
-        if not self.others:
-            return ""
-        return one_line(f"Also {_listed(column.candidate for column in self.others)}.", 400)
+        """Which other frameworks and modes fail in the same operation; empty if none."""
+        own = column_of(self.row).candidate
+        others = [column.candidate for column in self.others if column.candidate != own]
+        return one_line(f"Also {_listed(others)}.", 400) if others else ""
 
 
 def findings(results: Results) -> list[Finding]:

@@ -30,6 +30,7 @@ MEANINGS = {
     "CORRECT": "within half an ulp of the truth",
     "UNSUPPORTED": "the framework does not offer it",
 }
+FORMATS = ("float64", "float32", "bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
 SEVERITY = {verdict: rank for rank, verdict in enumerate(SYMBOLS)}
 
 
@@ -122,15 +123,17 @@ class Results:
 
     @functools.cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The candidates: frameworks, modes, devices and formats each in the order of their first row."""
+        """The candidates: frameworks, modes and devices in the order of their first row, formats as in `formats`."""
         columns = dict.fromkeys(map(column_of, self.rows))
         ranks = [list(dict.fromkeys(values)) for values in zip(*columns, strict=True)]
+        ranks[-1:] = [list(self.formats)] if ranks else []
         return tuple(sorted(columns, key=lambda c: [rank.index(value) for rank, value in zip(ranks, c, strict=True)]))
 
     @functools.cached_property
     def formats(self) -> tuple[str, ...]:
-        """The number formats, in the order of their first row."""
-        return tuple(dict.fromkeys(row.format for row in self.rows))
+        """The number formats, from the widest to the narrowest; those unknown here come last."""
+        found = dict.fromkeys(row.format for row in self.rows)
+        return tuple(sorted(found, key=lambda name: FORMATS.index(name) if name in FORMATS else len(FORMATS)))
 
     @functools.cached_property
     def cells(self) -> Mapping[Line, Mapping[Column, Cell]]:

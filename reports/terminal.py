@@ -151,10 +151,8 @@ def _print_left_out(results: Results, console: Console) -> None:
         return
     console.print(Text("Left out", "bold"))
     for omission in results.run.left_out:
-        why = f" ({omission['why']})" if omission.get("why") else ""
-        said = Text.assemble(
-            one_line(omission["what"]), (one_line(why), "dim"), ": ", (one_line(omission["command"]), "bold")
-        )
+        why = f" ({one_line(omission['why'])})" if omission.get("why") else ""
+        said = Text.assemble(one_line(omission["what"]), (why, "dim"), ": ", (one_line(omission["command"]), "bold"))
         console.print(Padding(said, (0, 0, 0, 2)))
 
 

@@ -19,9 +19,13 @@ function distinct(values) {
   return [...new Set(values)];
 }
 
-function buildFilters() {
+/** The verdicts of this run, the most telling first. */
+function seenVerdicts() {
   const seen = new Set(index.lines.flatMap((line) => line.cells.filter(Boolean).map((cell) => cell.verdict)));
-  const verdicts = Object.keys(index.symbols).filter((verdict) => seen.has(verdict));
+  return Object.keys(index.symbols).filter((verdict) => seen.has(verdict));
+}
+
+function buildFilters() {
   const form = document.getElementById("filters");
   form.append(
     h("label", { class: "field" }, "Operation",
@@ -30,7 +34,7 @@ function buildFilters() {
     choice("measure", "Show", MEASURES),
     chips("framework", "Framework", distinct(index.columns.map((c) => c.framework)).map((f) => [f, f])),
     chips("format", "Format", distinct(index.columns.map((c) => c.format)).map((f) => [f, f])),
-    chips("verdict", "Verdict", verdicts.map((v) => [v, `${index.symbols[v]} ${words(v)}`])),
+    chips("verdict", "Verdict", seenVerdicts().map((v) => [v, `${index.symbols[v]} ${words(v)}`])),
     h("button", { type: "reset", class: "quiet" }, "Clear"),
   );
   form.addEventListener("input", () => applyFilters(readFilters(form)));
@@ -260,8 +264,8 @@ function walk(event) {
 function buildLegend() {
   document.getElementById("legend").append(
     h("span", { class: "scale", id: "scale" }),
-    h("span", { class: "symbols" }, Object.entries(index.symbols).map(([verdict, symbol]) =>
-      h("span", { title: index.meanings[verdict] }, h("b", { class: `v-${verdict}` }, symbol), ` ${words(verdict)}`))),
+    h("span", { class: "symbols" }, seenVerdicts().map((verdict) =>
+      h("span", { title: index.meanings[verdict] }, h("b", { class: `v-${verdict}` }, index.symbols[verdict]), ` ${words(verdict)}`))),
     h("span", { class: "symbols" },
       h("span", { title: "in ulp of the terms' magnitude: under cancellation the elementwise ulp blames nobody" }, h("sup", {}, "s"), " at scale"),
       h("span", { title: "subnormals taken for zero" }, h("sup", {}, "f"), " flushes subnormals"),
