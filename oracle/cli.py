@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oracle.cli_models import register
 from oracle.errors import OracleBugError, OracleError
 
 app = typer.Typer(
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+PIPED_WIDTH = 120
 
 Adapters = Annotated[list[str] | None, typer.Option("--adapter", help="Only this adapter (repeatable).")]
 Formats = Annotated[list[str] | None, typer.Option("--format", help="Only this number format (repeatable).")]
@@ -42,7 +45,7 @@ def audit(
     from oracle.present import audit_and_report  # noqa: PLC0415
 
     chosen = (tuple(names or ()) for names in (ops, adapter, format, mode, device))
-    audit_and_report(Selection(*chosen, full=full, seed=seed), out)
+    audit_and_report(Selection(*chosen, full=full, seed=seed), out, _console())
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -82,10 +85,13 @@ def doctor() -> None:
     _console().print(diagnosis())
 
 
+register(app)
+
+
 def _console() -> Any:
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
 def main() -> None:

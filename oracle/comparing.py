@@ -46,7 +46,7 @@ def compare(
         options: as for `oracle.record` (`train_step`, `loss`, `target`, `optimizer`, `steps`, `framework`); a tuple
             (for A, for B) where the two differ.
 
-    Raises `OracleError` or `ValueError`, with what to do, where a model cannot run or nothing can be paired.
+    Raises `OracleError`, with what to do, where a model cannot run or nothing can be paired.
     """
     sides = []
     for k, (model, own) in enumerate(((a, inputs_a), (b, inputs_b))):
@@ -68,12 +68,12 @@ def _as_trace(model: Any, inputs: Any, options: dict[str, Any]) -> Trace:
 
 
 def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), budgets: bool = True) -> Comparison:
-    """Compare two full recordings. Raises `ValueError` where a trace lacks arrays or nothing can be paired."""
+    """Compare two full recordings. Raises `OracleError` where a trace lacks arrays or nothing can be paired."""
     side_a, side_b = (Side(n, n.run()) for n in (Network(a), Network(b)))
     pairs = pair_targets(side_a, side_b)
     if not pairs:
         shapes = [[t.values[i].shape for i in t.outputs.values()] for t in (a, b)]
-        raise ValueError(
+        raise OracleError(
             f"no output of A (shapes {shapes[0]}) has a counterpart in B (shapes {shapes[1]}); compare models with "
             "outputs of the same size on the same inputs"
         )

@@ -2,9 +2,15 @@
 
 
 class OracleError(Exception):
-    """Wrong input or surroundings: nothing is broken here, the message says what to change. Exit code 2."""
+    """Wrong input or surroundings: nothing is broken here, the message says what to change. Exit code 2.
+
+    Made of one text, or of what is wrong and what to do about it.
+    """
 
     exit_code = 2
+
+    def __init__(self, *parts: str) -> None:
+        super().__init__("; ".join(parts))
 
 
 class OracleBugError(Exception):

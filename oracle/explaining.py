@@ -26,7 +26,7 @@ def explain(
         budgets: measure each operation's use of its rounding budget.
         progress: called with (done, total) steps.
 
-    Raises `ValueError` for an unknown target or a trace without arrays, each with what to do.
+    Raises `OracleError` for an unknown target or a trace without arrays, each with what to do.
     """
     target = target or ("loss" if trace.loss is not None else "outputs")
     targets = target_values(trace, target)

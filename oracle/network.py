@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from oracle.errors import OracleError
 from oracle.lowered import LoweredNode, forward_function, lower, pullback_function
 from oracle.trace import Trace
 
@@ -19,7 +20,7 @@ Progress = Callable[[int, int], None]
 Values = dict[int, np.ndarray]
 
 
-class IncompleteTraceError(ValueError):
+class IncompleteTraceError(OracleError):
     """The trace does not hold what an explanation needs; the message says how to record it again."""
 
 
@@ -172,7 +173,7 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def target_values(trace: Trace, target: str) -> dict[str, int]:
     """The values that `target` names: "loss", "outputs", "gradients", "parameters", "buffers", or one of their names.
 
-    Raises `ValueError` listing what the trace has.
+    Raises `OracleError` listing what the trace has.
     """
     last = trace.steps[-1]
     groups: dict[str, dict[str, Any]] = {
@@ -188,4 +189,4 @@ def target_values(trace: Trace, target: str) -> dict[str, int]:
     if target in everything:
         return {target: everything[target]}
     present = [name for name, group in groups.items() if group]
-    raise ValueError(f"the trace has no target {target!r}; it has {', '.join(present)} and {', '.join(everything)}")
+    raise OracleError(f"the trace has no target {target!r}; it has {', '.join(present)} and {', '.join(everything)}")

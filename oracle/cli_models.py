@@ -1,0 +1,191 @@
+"""The verbs about whole models: record, explain, compare, lowerings."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oracle.errors import OracleError
+
+Input = Annotated[Path | None, typer.Option("--input", help="A .npz or .npy file with the model's inputs.")]
+Html = Annotated[Path | None, typer.Option("--html", help="Also write the page here.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the numbers here.")]
+
+
+def record(
+    model: Annotated[str, typer.Argument(help="module:factory, a function that returns the model.")],
+    input: Input = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The trace file to write.")] = Path("run.trace"),
+    *,
+    full: Annotated[bool, typer.Option("--full/--stats", help="Keep every array, or statistics alone.")] = True,
+    framework: Annotated[
+        str | None, typer.Option(help="torch, keras, tensorflow or jax, if it cannot be told.")
+    ] = None,
+    train: Annotated[bool, typer.Option("--train", help="A training step: forward, backward, optimizer.")] = False,
+) -> None:
+    """Run a model once and write every operation that executed to a trace file."""
+    from oracle.recording import record as record_model  # noqa: PLC0415
+    from oracle.tracefile import save_trace  # noqa: PLC0415
+
+    built, inputs = _model_and_inputs(model, input)
+    trace = record_model(built, inputs, full=full, framework=framework, train_step=train or None)
+    _writable(output)
+    save_trace(trace, output)
+    size = output.stat().st_size
+    print(f"{output}: {len(trace.nodes)} operations, {len(trace.values)} values, {size / 1e6:.2f} MB")
+
+
+def explain(
+    trace: Annotated[Path, typer.Argument(help="A trace file, recorded with --full.")],
+    *,
+    target: Annotated[str | None, typer.Option(help="loss, outputs, gradients, parameters, or a name.")] = None,
+    html: Html = None,
+    json: Json = None,
+) -> None:
+    """Which operation made how much of the final error?"""
+    from oracle.explaining import explain as explain_trace  # noqa: PLC0415
+
+    with _Progress("explaining") as step:
+        found = explain_trace(_load(trace), target, progress=step)
+    print(found)
+    _write(found, html, json)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A trace file or module:factory.")],
+    b: Annotated[str, typer.Argument(help="The other one.")],
+    *,
+    input: Input = None,
+    input_a: Annotated[Path | None, typer.Option(help="Inputs of A, in A's layout.")] = None,
+    input_b: Annotated[Path | None, typer.Option(help="Inputs of B, in B's layout.")] = None,
+    html: Html = None,
+    json: Json = None,
+) -> None:
+    """Do two models mean the same, and whose rounding makes the difference? Exit code 1 for a finding."""
+    from oracle.comparing import compare as compare_models  # noqa: PLC0415
+
+    (side_a, inputs_a), (side_b, inputs_b) = (_side(s, own or input) for s, own in ((a, input_a), (b, input_b)))
+    found = compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b)
+    print(found)
+    _write(found, html, json)
+    raise typer.Exit(found.exit_code)
+
+
+def lowerings(
+    framework: Annotated[str | None, typer.Argument(help="torch, tensorflow or jax; all without any.")] = None,
+    *,
+    missing: Annotated[Path | None, typer.Option(help="List what this trace executes and has no lowering.")] = None,
+) -> None:
+    """The framework operations whose meaning the oracle knows."""
+    from oracle.reference.lowerings import lowering  # noqa: PLC0415
+    from oracle.reference.lowerings import lowerings as known
+
+    if missing is not None:
+        trace = _load(missing)
+        absent = sorted({n.op for n in trace.nodes if lowering(trace.framework, n.op) is None})
+        share = sum(n.op not in absent for n in trace.nodes) / max(len(trace.nodes), 1)
+        print("\n".join([f"{share:.1%} of {len(trace.nodes)} executed operations have a lowering", *absent]))
+        return
+    for name in [framework] if framework else ["torch", "tensorflow", "jax"]:
+        names = known(name)
+        if not names:
+            raise OracleError(f"no lowerings for {name!r}", "use torch, tensorflow or jax")
+        print(f"{name}: {len(names)} operations")
+        print("  " + " ".join(names))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module to the command line."""
+    for verb in (record, explain, compare, lowerings):
+        app.command()(verb)
+
+
+def _side(text: str, inputs: Path | None) -> tuple[Any, Any]:
+    """A trace and nothing, or a model and its inputs."""
+    if ":" in text and not Path(text).exists():
+        return _model_and_inputs(text, inputs)
+    return _load(Path(text)), None
+
+
+def _load(path: Path) -> Any:
+    from oracle.tracefile import load_trace  # noqa: PLC0415
+
+    if not path.exists():
+        raise OracleError(
+            f"there is no trace file {str(path)!r}", "record one: oracle record module:factory -o run.trace"
+        )
+    return load_trace(path)
+
+
+def _model_and_inputs(spec: str, input: Path | None) -> tuple[Any, Any]:
+    """What `module:factory` makes: a model, or a model and its inputs."""
+    module, _, name = spec.partition(":")
+    sys.path.insert(0, "")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise OracleError(f"cannot load {spec!r}: {error}", "say module:factory, importable from here") from None
+    finally:
+        sys.path.remove("")
+    made = factory()
+    model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if input is not None:
+        inputs = _arrays(input)
+    if inputs is None:
+        raise OracleError(f"{spec} has no inputs", "pass --input x.npz, or let the factory return (model, inputs)")
+    return model, inputs
+
+
+def _arrays(path: Path) -> Any:
+    import numpy as np  # noqa: PLC0415
+
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise OracleError(f"cannot read the inputs {str(path)!r}: {error}", "write them with numpy.savez") from None
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    arrays = {name: loaded[name] for name in loaded.files}
+    return tuple(arrays.values()) if len(arrays) > 1 else next(iter(arrays.values()))
+
+
+def _write(found: Any, html: Path | None, json: Path | None) -> None:
+    for path, write in ((html, found.to_html), (json, found.to_json)):
+        if path is not None:
+            _writable(path)
+            write(path)
+            print(f"wrote {path}")
+
+
+def _writable(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise OracleError(f"cannot write {str(path)!r}: {error.strerror}", "choose another place") from None
+
+
+class _Progress:
+    """A progress bar on a terminal, silence elsewhere."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def __enter__(self) -> Any:
+        if not sys.stderr.isatty():
+            self.bar = None
+            return lambda done, total: None
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import Progress  # noqa: PLC0415
+
+        self.bar = Progress(console=Console(stderr=True), transient=True)
+        self.bar.start()
+        task = self.bar.add_task(self.title, total=None)
+        return lambda done, total: self.bar.update(task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
