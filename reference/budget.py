@@ -8,7 +8,6 @@ sums accumulate in the accumulation format. `probable` has min(n, 5 sqrt n) in p
 Source: N. J. Higham, T. Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41 (2019).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -58,7 +57,7 @@ def rounding_budget(program: Program, inputs: Sequence[np.ndarray], fmt: Format)
         return [values[o] for o in program.outputs]  # type: ignore[misc]
 
     fused = radii(_fused(fmt))
-    probable = radii(replace(_fused(fmt), growth=lambda n: min(n, _DEVIATIONS * math.sqrt(n))))
+    probable = radii(replace(_fused(fmt), growth=lambda n: np.minimum(n, _DEVIATIONS * np.sqrt(n))))
     stepwise = fused if fmt.accumulate == fmt.name else radii(_stepwise(fmt))
     scale = radii(_unit_growth())
     return tuple(
@@ -69,31 +68,29 @@ def rounding_budget(program: Program, inputs: Sequence[np.ndarray], fmt: Format)
 
 def _fused(fmt: Format) -> Arithmetic:
     wide = format_named(fmt.accumulate)
-    # The midpoints are float64 themselves: their own rounding is part of the distance to an honest float64 result.
-    u = wide.u + 2.0**-53
-    return Arithmetic(u, u, 0.0, wide.quantum, wide.tiny, wide.max_finite, division=DIVISION_ROUNDINGS,
-                      constants=wide, function_ulps=_honest_ulps)  # fmt: skip
+    return replace(_stored_in(wide), division=DIVISION_ROUNDINGS, function_ulps=_honest_ulps)
 
 
 def _stepwise(fmt: Format) -> Arithmetic:
+    return replace(_stored_in(fmt), function_ulps=lambda _: ROUNDED_ONCE_ULPS)
+
+
+def _stored_in(fmt: Format) -> Arithmetic:
+    """Every result and constant stored in `fmt`, partial sums in the format that it accumulates in."""
     wide = format_named(fmt.accumulate)
+    # The midpoints are float64 themselves: their own rounding is part of the distance to an honest float64 result.
     return Arithmetic(
-        fmt.u, wide.u, fmt.u, fmt.quantum, fmt.tiny, fmt.max_finite, constants=fmt,
-        function_ulps=lambda _: ROUNDED_ONCE_ULPS,
+        fmt.u + 2.0**-53, fmt.quantum, fmt.tiny, fmt.max_finite,
+        u_sum=wide.u + 2.0**-53, quantum_sum=wide.quantum, largest_sum=wide.max_finite, constants=fmt, exact=False,
     )  # fmt: skip
 
 
 def _unit_growth() -> Arithmetic:
     """A sum counts the magnitude of its terms once, whatever their number."""
     return Arithmetic(
-        _SCALE_UNIT,
-        _SCALE_UNIT,
-        0.0,
-        0.0,
-        0.0,
-        growth=lambda n: 1.0 if n else 0.0,
+        _SCALE_UNIT, 0.0, 0.0, u_sum=_SCALE_UNIT, quantum_sum=0.0, growth=lambda n: np.minimum(n, 1.0), exact=False,
         function_ulps=lambda _: 0.5,
-    )
+    )  # fmt: skip
 
 
 def _honest_ulps(name: str) -> float:
@@ -105,10 +102,10 @@ def _stored(ball: Ball, fmt: Format) -> np.ndarray:
     rad = ball.radius
     magnitude = np.abs(ball.mid) + rad
     if fmt.accumulate == fmt.name:
-        return np.where(np.isnan(rad), np.inf, np.maximum(rad, np.where(rad > 0, 0.5 * fmt.quantum, 0.0)))
+        return np.maximum(rad, np.where(rad > 0, 0.5 * fmt.quantum, 0.0))
     with np.errstate(invalid="ignore"):
         rad = rad + np.maximum(fmt.u * magnitude, np.where(magnitude > 0, 0.5 * fmt.quantum, 0.0))
-        return np.where(np.isnan(rad) | (magnitude > fmt.max_finite * (1 + fmt.u)), np.inf, rad)
+        return np.where(magnitude > fmt.max_finite * (1 + 0.5 * fmt.u), np.inf, rad)
 
 
 def _magnitude(ball: Ball) -> np.ndarray:

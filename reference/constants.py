@@ -6,6 +6,9 @@ number with the radius of its own rounding, Arb evaluates it at its working prec
 
 import ast
 import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -13,12 +16,23 @@ if TYPE_CHECKING:
     import flint
     import jax
 
+_ARB_PRECISION = threading.RLock()
+
 _OPERATORS = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
     ast.Mult: lambda a, b: a * b,
     ast.Div: lambda a, b: a / b,
 }
+
+
+@contextmanager
+def working_precision(bits: int) -> Iterator[None]:
+    """Arb's working precision, which is one number for the whole process, set to `bits` for one thread at a time."""
+    import flint  # noqa: PLC0415 - listing operations needs no Arb
+
+    with _ARB_PRECISION, flint.ctx.workprec(bits):
+        yield
 
 
 def constant_ball(expression: str) -> "flint.arb":
@@ -33,7 +47,7 @@ def constant_ball(expression: str) -> "flint.arb":
 
     def value(node: ast.expr) -> "flint.arb":
         match node:
-            case ast.Constant(value=int() | float()):
+            case ast.Constant(value=int() | float() as literal) if literal is not True and literal is not False:
                 number = Fraction(ast.get_source_segment(expression, node) or str(node.value))
                 return flint.arb(flint.fmpq(number.numerator, number.denominator))
             case ast.Name(id=name) if name in names:
@@ -46,16 +60,24 @@ def constant_ball(expression: str) -> "flint.arb":
                 return _OPERATORS[type(op)](value(left), value(right))
         raise ValueError(f"cannot read the exact constant {expression!r}: use numbers, pi, e, sqrt(), log(), + - * /")
 
-    return value(ast.parse(expression, mode="eval").body)
+    try:
+        return value(ast.parse(expression, mode="eval").body)
+    except SyntaxError:
+        raise ValueError(f"cannot read the exact constant {expression!r}: it is no expression") from None
 
 
 @functools.cache
 def nearest_float64(expression: str) -> tuple[float, bool]:
-    """The float64 nearest to the constant, and whether it equals the constant exactly."""
+    """The float64 nearest to the constant, and whether it equals the constant exactly.
+
+    `ValueError` if the expression cannot be read or is no real number that float64 can hold.
+    """
     import flint  # noqa: PLC0415
 
-    with flint.ctx.workprec(256):
+    with working_precision(256):
         ball = constant_ball(expression)
+        if not (ball.is_zero() or 2.0**-1000 < abs(ball) < 2.0**1000):
+            raise ValueError(f"the exact constant {expression!r} is no real number within float64's range")
         nearest = float(ball.mid())
         return nearest, ball.is_exact() and ball == flint.arb(nearest)
 

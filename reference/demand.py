@@ -10,8 +10,7 @@ import numpy as np
 
 from oracle.reference.balls import Ball
 from oracle.reference.program import Program, Step
-from oracle.reference.rules import contraction
-from oracle.reference.structure import MOVES, scatter_targets
+from oracle.reference.structure import MOVES, contraction, scatter_targets
 
 Masks = list[np.ndarray | None]
 
@@ -25,25 +24,32 @@ _REDUCTIONS = {
     "reduce_or",
     "reduce_and",
 }
-_SCANS = {"cumsum", "cummax", "cumprod"}
+_SCANS = {"cumsum", "cumprod", "cummax", "cummin"}
 
 
 def demanded(program: Program, wanted: dict[int, np.ndarray], values: list[Ball | None]) -> Masks:
     """Masks of the elements needed for the elements `wanted` (variable to mask). `values` supplies integer operands."""
     masks: Masks = [None] * len(program.variables)
+
+    def want(variable: int, mask: np.ndarray) -> None:
+        if not program.variables[variable].is_real and not is_undecided(values[variable]):
+            return  # integers and booleans are exact in R0 already
+        known = masks[variable]
+        masks[variable] = np.array(mask) if known is None else known | mask
+
     for variable, mask in wanted.items():
-        _add(masks, variable, np.asarray(mask))
+        want(variable, np.asarray(mask))
     for step in reversed(program.steps):
         outputs = [masks[o] for o in step.outputs]
         if any(m is not None for m in outputs):
             for variable, mask in _needed_inputs(program, step, outputs, values):
-                _add(masks, variable, mask)
+                want(variable, mask)
     return masks
 
 
-def _add(masks: Masks, variable: int, mask: np.ndarray) -> None:
-    known = masks[variable]
-    masks[variable] = np.array(mask) if known is None else known | mask
+def is_undecided(ball: Ball | None) -> bool:
+    """Whether R0 left an integer or boolean unknown."""
+    return ball is None or ball.is_unknown_anywhere
 
 
 def _needed_inputs(
@@ -53,7 +59,7 @@ def _needed_inputs(
     if step.primitive in MOVES:
         return _needed_by_move(program, step, outputs, values)
     mask = outputs[0]
-    if step.primitive == "sort" or mask is None:
+    if step.primitive in ("sort", "top_k") or mask is None:
         return [(i, np.ones(s, bool)) for i, s in zip(step.inputs, shapes, strict=True)]
     if step.primitive in _REDUCTIONS:
         axes = tuple(step.params["axes"])
@@ -81,12 +87,15 @@ def _needed_by_move(
 ) -> list[tuple[int, np.ndarray]]:
     move, movers = MOVES[step.primitive]
     moving = list(movers(len(step.inputs)))
+    if any(is_undecided(values[v]) for i, v in enumerate(step.inputs) if i not in moving):
+        return []  # where they move from is unknown, and so is the result
     sizes = [math.prod(program.variables[step.inputs[i]].shape) for i in moving]
     starts = np.cumsum([1, *sizes[:-1]])
     operands = [values[i].mid if values[i] is not None else None for i in step.inputs]  # type: ignore[union-attr]
     for i, start, size in zip(moving, starts, sizes, strict=True):
         operands[i] = np.arange(start, start + size).reshape(program.variables[step.inputs[i]].shape)
-    sources = move(*operands, **step.params)
+    params = {**step.params, "fill_value": 0} if "fill_value" in step.params else step.params
+    sources = move(*operands, **params)
     sources = sources if isinstance(sources, list) else [sources]
     wanted = np.zeros(sum(sizes) + 1, bool)
     for source, mask in zip(sources, outputs, strict=True):
@@ -114,6 +123,8 @@ def _needed_by_scatter(
 ) -> list[tuple[int, np.ndarray]]:
     indices = values[step.inputs[1]]
     assert indices is not None
+    if is_undecided(indices):
+        return []
     target = scatter_targets(shapes[0], indices.mid, shapes[2], step.params)
     needed = np.where(target >= 0, mask.reshape(-1)[np.maximum(target, 0)], False)
     return [(step.inputs[0], mask), (step.inputs[2], needed)]

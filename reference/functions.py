@@ -227,10 +227,7 @@ def _integer_pow(a: Arithmetic, x: Ball, *, y: int, **_: object) -> Ball:
     """x^y for an integer y, as |y| - 1 products and, for negative y, a division."""
     mid = x.mid ** float(y)
     high, low = _outer(x.mid, x.radius), np.abs(x.mid) - x.radius
-    if y >= 0:
-        slope = y * high ** max(y - 1, 0)
-    else:
-        slope = _where(low > 0, -y * low ** (y - 1.0))
+    slope = y * high ** max(y - 1, 0) if y >= 0 else _where(low > 0, -y * low ** (y - 1.0))
     moved = np.where(x.radius > 0, (slope + _LEAST) * x.radius * SLACK, 0.0)
     if y < 0:  # the product below the division may overflow: then the honest result is zero
         moved = moved + np.where(np.abs(mid) * a.largest < 1, np.abs(mid), 0.0)

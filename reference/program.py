@@ -16,8 +16,16 @@ from oracle.reference.lazy import jax
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call",
           "custom_vjp_call_jaxpr", "custom_lin"}  # fmt: skip
 
+# Mathematics does not see these: a real number in whatever format is the same number.
+_IDENTITIES = {"stop_gradient", "copy", "copy_p", "optimization_barrier", "reduce_precision"}
+
 _WINDOWED = {"reduce_window_sum", "reduce_window_max", "reduce_window_min", "select_and_scatter_add",
              "select_and_gather_add"}  # fmt: skip
+
+
+def is_real(dtype: Any) -> bool:
+    """Whether arrays of `dtype` hold real numbers; bfloat16 and the float8 formats have a kind of their own."""
+    return np.dtype(dtype).kind not in "iub"
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Variable:
     @property
     def is_real(self) -> bool:
         """Whether it holds real numbers (not integers or booleans)."""
-        return self.dtype.kind == "f"
+        return is_real(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,7 @@ def vjp(fn: Callable[..., Any], positions: Sequence[int], arity: int) -> Callabl
 
 def _abstract(x: Any) -> Any:
     dtype = np.dtype(x.dtype) if hasattr(x, "dtype") else np.asarray(x).dtype
-    kind = dtype.kind
-    if kind not in "iub":  # bfloat16 and the float8 formats have kind "V" or "f"
-        dtype = np.dtype(np.float64)
-    return jax.ShapeDtypeStruct(np.shape(x), dtype)
+    return jax.ShapeDtypeStruct(np.shape(x), np.dtype(np.float64) if is_real(dtype) else dtype)
 
 
 class _Builder:
@@ -111,7 +116,7 @@ class _Builder:
 
     def constant(self, value: Any) -> int:
         value = np.asarray(value)
-        if value.dtype.kind not in "iubf":
+        if is_real(value.dtype):  # float32 arrays would be computed with in float32
             value = value.astype(np.float64)
         index = self.new(value)
         self.constants[index] = value
@@ -143,7 +148,7 @@ class _Builder:
             closed = inner if hasattr(inner, "consts") else None
             return self.inline(closed.jaxpr, closed.consts, inputs) if closed else self.inline(inner, (), inputs)
         if name == "scan":
-            return self.scan(params, inputs)
+            return self.scan(params, inputs, [v.aval for v in equation.outvars])
         if name == "conv_general_dilated":
             from oracle.reference.unfold import unfold_convolution  # noqa: PLC0415 - it needs the builder
 
@@ -152,6 +157,8 @@ class _Builder:
             from oracle.reference.windows import unfold_windowed  # noqa: PLC0415 - it needs the builder
 
             return [unfold_windowed(self, name, params, inputs)]
+        if name in _IDENTITIES or (name == "convert_element_type" and self._is_identity(equation, inputs)):
+            return inputs
         if name in ("while", "cond"):
             raise ValueError(
                 f"the definition uses `{name}`, which depends on data; write it with `jnp.where` or a scan"
@@ -160,7 +167,11 @@ class _Builder:
         self.steps.append(Step(name, tuple(inputs), tuple(outputs), dict(params)))
         return outputs
 
-    def scan(self, params: dict[str, Any], inputs: list[int]) -> list[int]:
+    def _is_identity(self, equation: Any, inputs: list[int]) -> bool:
+        """Whether a conversion changes no number: from one format of real numbers to another."""
+        return self.variables[inputs[0]].is_real and is_real(equation.params["new_dtype"])
+
+    def scan(self, params: dict[str, Any], inputs: list[int], avals: Sequence[Any]) -> list[int]:
         """Unroll a scan: element steps for its sequences, the body repeated, one stack step for each result."""
         body, n_consts, n_carry = params["jaxpr"], params["num_consts"], params["num_carry"]
         consts, carry, sequences = (
@@ -174,7 +185,9 @@ class _Builder:
             slices = [self._element(s, i) for s in sequences]
             outputs = self.inline(body.jaxpr, body.consts, [*consts, *carry, *slices])
             carry, results[i] = outputs[:n_carry], outputs[n_carry:]
-        columns = list(zip(*(results[i] for i in order), strict=True)) if results else []
+        if not results:  # a scan of no steps
+            return [*carry, *(self.constant(np.zeros(a.shape, a.dtype)) for a in avals[n_carry:])]
+        columns = zip(*(results[i] for i in order), strict=True)
         return [*carry, *(self._stack(column) for column in columns)]
 
     def _element(self, sequence: int, i: int) -> int:

@@ -4,6 +4,7 @@ A rule takes arrays of any dtype (float64, Python objects, flat indices) and rea
 looking at them. Integer operands that say where (`gather`, `dynamic_slice`, ...) come as plain integer arrays.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -115,44 +116,97 @@ def _split(x: np.ndarray, *, sizes: Sequence[int], axis: int, **_: Any) -> list[
 
 @_moves("pad", _all)
 def _pad(x: np.ndarray, fill: np.ndarray, *, padding_config: Sequence[tuple[int, int, int]], **_: Any) -> np.ndarray:
-    shape = [max(n + max(n - 1, 0) * inner, 0) for n, (_, _, inner) in zip(x.shape, padding_config, strict=True)]
-    dilated = np.full(shape, fill[()], dtype=x.dtype)
-    dilated[tuple(slice(None, None, inner + 1) for _, _, inner in padding_config)] = x
-    crop = tuple(slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi, _) in zip(shape, padding_config, strict=True))
-    widths = [(max(lo, 0), max(hi, 0)) for lo, hi, _ in padding_config]
-    return np.pad(dilated[crop], widths, constant_values=fill[()])
+    shape, sources, places = [], [], []
+    for n, (low, high, inner) in zip(x.shape, padding_config, strict=True):
+        size = low + high + n + max(n - 1, 0) * inner
+        place = low + np.arange(n) * (inner + 1)
+        inside = (place >= 0) & (place < size)  # negative padding crops
+        shape.append(size)
+        sources.append(np.flatnonzero(inside))
+        places.append(place[inside])
+    padded = np.full(shape, fill[()], dtype=x.dtype)
+    padded[np.ix_(*places)] = x[np.ix_(*sources)]
+    return padded
 
 
-def _by_index(primitive: str) -> Rule:
-    """A rule that lets JAX move flat indices (integers are exact in XLA) and then moves the elements the same way."""
-
-    def rule(x: np.ndarray, *operands: np.ndarray, **params: Any) -> np.ndarray:
-        flat = np.arange(1, x.size + 1, dtype=np.int64).reshape(x.shape)
-        moved = _bind(primitive, flat, *operands, **params)
-        source = np.append(np.zeros(1, x.dtype) if x.dtype != object else [None], x.reshape(-1))
-        return source[moved]
-
-    return rule
-
-
-def _bind(primitive: str, *operands: np.ndarray, **params: Any) -> np.ndarray:
-    lax_primitive = getattr(jax.lax, f"{primitive}_p")
-    if "fill_value" in params:
-        params = {**params, "fill_value": 0}
-    with jax.enable_x64(True):
-        return np.asarray(lax_primitive.bind(*[jax.numpy.asarray(o) for o in operands], **params))
-
-
-for _name in ("gather", "dynamic_slice"):
-    MOVES[_name] = (_by_index(_name), _first)
+@_moves("dynamic_slice")
+def _dynamic_slice(x: np.ndarray, *starts: np.ndarray, slice_sizes: Sequence[int], **_: Any) -> np.ndarray:
+    return x[_window(x.shape, starts, slice_sizes)]
 
 
 @_moves("dynamic_update_slice", lambda _: (0, 1))
 def _dynamic_update_slice(x: np.ndarray, update: np.ndarray, *starts: np.ndarray, **_: Any) -> np.ndarray:
     result = np.array(x)
-    corner = [int(np.clip(s, 0, n - m)) for s, n, m in zip(starts, x.shape, update.shape, strict=True)]
-    result[tuple(slice(c, c + m) for c, m in zip(corner, update.shape, strict=True))] = update
+    result[_window(x.shape, starts, update.shape)] = update
     return result
+
+
+def _window(shape: Sequence[int], starts: Sequence[np.ndarray], sizes: Sequence[int]) -> tuple[slice, ...]:
+    """Where a window lies whose start is moved so that it fits."""
+    corner = [int(np.clip(s, 0, n - m)) for s, n, m in zip(starts, shape, sizes, strict=True)]
+    return tuple(slice(c, c + m) for c, m in zip(corner, sizes, strict=True))
+
+
+@_moves("gather")
+def _gather(
+    x: np.ndarray,
+    indices: np.ndarray,
+    *,
+    dimension_numbers: Any,
+    slice_sizes: Sequence[int],
+    mode: Any,
+    fill_value: Any,
+    **_: Any,
+) -> np.ndarray:
+    """Windows of x; where one does not fit, it is moved or filled (`_DEFAULT_FILL` says with what by default)."""
+    fits = jax.lax.GatherScatterMode.from_any(mode) != jax.lax.GatherScatterMode.FILL_OR_DROP
+    source = _sources(x.shape, indices, dimension_numbers, (slice_sizes, fits))
+    if fill_value is None:
+        fill_value = _DEFAULT_FILL[x.dtype.kind](x.dtype)
+    return np.append(x.reshape(-1), np.array([fill_value], x.dtype))[source]
+
+
+# What JAX fills with when told nothing; of Python objects the caller knows better.
+_DEFAULT_FILL: dict[str, Callable[[np.dtype], Any]] = {
+    "f": lambda _: np.nan,
+    "i": lambda dtype: np.iinfo(dtype).min,
+    "u": lambda dtype: np.iinfo(dtype).max,
+    "b": lambda _: True,
+    "O": lambda _: None,
+}
+
+
+def _sources(
+    shape: Sequence[int], indices: np.ndarray, numbers: Any, windows: tuple[Sequence[int], bool]
+) -> np.ndarray:
+    """For each element of a gather, the flat index of the operand it comes from, or -1 outside.
+
+    `windows` are their sizes and whether one that does not fit is moved until it does.
+    """
+    sizes, fits = windows
+    batch = indices.shape[:-1]
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    base, inside = np.zeros(batch, np.int64), np.ones(batch, bool)
+    start_of: dict[int, np.ndarray] = {
+        axis: indices[..., column].astype(np.int64) for column, axis in enumerate(numbers.start_index_map)
+    }
+    for axis, batch_axis in zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True):
+        start_of[axis] = np.expand_dims(np.arange(shape[axis]), [i for i in range(len(batch)) if i != batch_axis])
+    for axis, start in start_of.items():
+        room = shape[axis] - sizes[axis]
+        inside &= (start >= 0) & (start <= room)
+        base += np.clip(start, 0, room) * strides[axis]
+    window = np.zeros((1,) * len(shape), np.int64)
+    for axis, size in enumerate(sizes):
+        window = window + np.expand_dims(np.arange(size) * strides[axis], [i for i in range(len(shape)) if i != axis])
+    dropped = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
+    window = window.squeeze(dropped)
+    outer = (..., *(None,) * window.ndim)
+    source = base[outer] + window
+    if not fits:
+        source = np.where(inside[outer], source, -1)
+    batch_axes = [i for i in range(source.ndim) if i not in numbers.offset_dims]
+    return np.moveaxis(source, range(source.ndim), [*batch_axes, *numbers.offset_dims])
 
 
 def scatter_targets(
@@ -163,15 +217,11 @@ def scatter_targets(
     The transpose of a gather: the same dimension numbers read the operand's own flat indices.
     """
     numbers = params["dimension_numbers"]
-    window = [0] * len(shape)
-    kept = [
-        axis
-        for axis in range(len(shape))
-        if axis not in numbers.inserted_window_dims and axis not in numbers.operand_batching_dims
-    ]
+    sizes = [1] * len(shape)
+    narrow = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    kept = [axis for axis in range(len(shape)) if axis not in narrow]
     for axis, update_axis in zip(kept, numbers.update_window_dims, strict=True):
-        window[axis] = updates_shape[update_axis]
-    window = [w or 1 for w in window]
+        sizes[axis] = updates_shape[update_axis]
     gather_numbers = jax.lax.GatherDimensionNumbers(
         offset_dims=numbers.update_window_dims,
         collapsed_slice_dims=numbers.inserted_window_dims,
@@ -179,9 +229,25 @@ def scatter_targets(
         operand_batching_dims=numbers.operand_batching_dims,
         start_indices_batching_dims=numbers.scatter_indices_batching_dims,
     )
-    flat = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
-    # A scatter drops what lies outside; `clip` mode keeps it, at the edge.
-    mode = jax.lax.GatherScatterMode.CLIP if "CLIP" in str(params["mode"]).upper() else "fill"
-    with jax.enable_x64(True):
-        targets = jax.lax.gather(flat, indices, gather_numbers, tuple(window), mode=mode, fill_value=-1)
-    return np.asarray(targets)
+    # A scatter drops what lies outside; `clip` mode moves it to where it fits.
+    fits = jax.lax.GatherScatterMode.from_any(params["mode"]) == jax.lax.GatherScatterMode.CLIP
+    return _sources(shape, indices, gather_numbers, (sizes, fits))
+
+
+def contraction(x_shape: Sequence[int], y_shape: Sequence[int], numbers: Any) -> tuple[Callable, Callable, tuple]:
+    """Reshapers to (batch, m, k) and (batch, k, n), and the shape of the product, for `dot_general`."""
+    (cx, cy), (bx, by) = numbers
+    mx = [i for i in range(len(x_shape)) if i not in (*cx, *bx)]
+    ny = [i for i in range(len(y_shape)) if i not in (*cy, *by)]
+    batch = [x_shape[i] for i in bx]
+    k = math.prod(x_shape[i] for i in cx)
+    rows, columns = [x_shape[i] for i in mx], [y_shape[i] for i in ny]
+    size = math.prod(batch)
+
+    def left(p: np.ndarray) -> np.ndarray:
+        return p.transpose([*bx, *mx, *cx]).reshape(size, math.prod(rows), k)
+
+    def right(q: np.ndarray) -> np.ndarray:
+        return q.transpose([*by, *cy, *ny]).reshape(size, k, math.prod(columns))
+
+    return left, right, (*batch, *rows, *columns)
