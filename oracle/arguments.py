@@ -20,6 +20,8 @@ def parse_array(text: str) -> np.ndarray:
 
     `OracleError` if it is neither.
     """
+    if text.startswith("--"):
+        raise OracleError(f"unknown option {text!r}; `oracle truth --help` lists the options")
     try:
         quoted = _WORD.sub(lambda word: json.dumps(word[0]), text)
         values = np.vectorize(_number, otypes=[np.float64])(np.array(json.loads(quoted)))

@@ -29,13 +29,13 @@ SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Said:
-    """What one framework returned: each result by name, and the judgement on it; or the reason why it did not."""
+    """What one framework returned: each result by name, and the judgement on it; or what came instead."""
 
     framework: str
     mode: str
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     judgements: Mapping[str, Judgement | str] = field(default_factory=dict)
-    reason: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _ask_frameworks(benches: Mapping[str, Bench]) -> dict[str, list[Said]]:
             if outcome.response:
                 found[fmt].append(_said(who, outcome.response, benches[fmt]))
             else:
-                found[fmt].append(Said(who.adapter, who.mode, reason=f"{outcome.failure}: {outcome.reason}"))
+                found[fmt].append(Said(who.adapter, who.mode, failure=outcome.failure))
     return found
 
 

@@ -11,9 +11,8 @@ from oracle.reports.terminal import print_summary
 from oracle.run import run
 
 
-def audit_and_report(selection: Selection, out: Path | None, console: Console | None = None) -> None:
+def audit_and_report(selection: Selection, out: Path | None, console: Console) -> None:
     """Run `selection`, print its summary, write its reports into the run folder and say where they are."""
-    console = console or Console(highlight=False)
     results, folder = run(selection, out, progress)
     print_summary(results, console)
     paths = render(results, folder)

@@ -28,7 +28,12 @@ def told(found: TrueValue) -> RenderableType:
     """What a terminal shows."""
     blocks: list[RenderableType] = [Text(line) for line in _headlines(found)]
     blocks += [Text(f"in {name}: {note}") for name, f in found.formats.items() if (note := _not_exact(f))]
-    return Group(*blocks, Text(), *(_table(found, label) for label in found.digits))
+    tables = [_table(found, label) for label in found.digits if _has_rows(found, label)]
+    return Group(*blocks, *([Text()] if tables else []), *tables)
+
+
+def _has_rows(found: TrueValue, label: str) -> bool:
+    return found.digits[label].ndim == 0 or any(f.said for f in found.formats.values())
 
 
 def _headlines(found: TrueValue) -> Iterator[str]:
@@ -59,7 +64,7 @@ def _table(found: TrueValue, label: str) -> Table:
     title = label if len(found.digits) > 1 else None
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
     for heading in ("format", "", "value", "bits", "error in ulp", ""):
-        table.add_column(heading, justify="right" if heading == "error in ulp" else "left", overflow="fold")
+        table.add_column(heading, justify="right" if heading == "error in ulp" else "left", no_wrap=bool(heading))
     for name, f in found.formats.items():
         for row in _rows(format_named(name), f, label):
             table.add_row(*row)
@@ -80,16 +85,21 @@ def _alike(said: Sequence[Said], label: str) -> Mapping[str, Said]:
     groups: dict[tuple, list[Said]] = {}
     for one in said:
         value = one.values.get(label)
-        key = (one.reason,) if value is None else (value.dtype.name, value.tobytes())
+        key = (one.failure,) if value is None else (value.dtype.name, value.tobytes())
         groups.setdefault(key, []).append(one)
-    return {", ".join(f"{s.framework} {s.mode}" for s in group): group[0] for group in groups.values()}
+    return {", ".join(map(_name, group)): group[0] for group in groups.values()}
+
+
+def _name(said: Said) -> str:
+    return said.framework if said.mode == "eager" else f"{said.framework} ({said.mode})"
 
 
 def _answer(said: Said, label: str, fmt: Format) -> Sequence[str | Text]:
-    found = said.judgements.get(label, said.reason)
+    found = said.judgements.get(label, said.failure)
     if not isinstance(found, Judgement):
         return ("", "", "", Text(found, style="dim"))
-    verdict = Text(found.verdict + (f": {found.reason}" if found.reason else ""), STYLES.get(found.verdict, ""))
+    single = said.values[label].size == 1
+    verdict = Text(found.verdict + (f": {found.reason}" if found.reason and not single else ""), _style(found))
     if not found.worst:
         value = said.values[label].ravel()[0]
         return (_decimal(value, fmt), _bits(value, fmt), "", verdict)
@@ -97,6 +107,10 @@ def _answer(said: Said, label: str, fmt: Format) -> Sequence[str | Text]:
     place = f"[{', '.join(map(str, worst['index']))}] " if worst["index"] else ""
     ulp = "" if worst["ulp"] is None else f"{worst['ulp']:+.3g}"
     return (place + worst["actual"]["decimal"], worst["actual"]["hex"], ulp, verdict)
+
+
+def _style(found: Judgement) -> str:
+    return STYLES.get(found.verdict, "")
 
 
 def _decimal(value: np.ndarray, fmt: Format) -> str:
