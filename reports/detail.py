@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from oracle.reports.results import Cell, Line, Results, error_class, largest
+from oracle.reports.results import Cell, Line, Results, largest
 from oracle.types import CLASSES, Row
 
 WORST_SHOWN = 8
@@ -73,15 +73,23 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
 
 
 def _worst(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The worst inputs of all rows, each with its case and the code that shows it."""
+    """The worst inputs of all rows, each with its case; those with the code that shows them lead.
+
+    A row's own reproduction is that of its first worst input.
+    """
     entries = [
-        {**worst, "config": row.config, "output": row.output, "region": row.region, "class": error_class(row),
-         "reproduction": worst.get("reproduction", row.reproduction)}
+        {"reproduction": "" if place else row.reproduction, **worst, "config": row.config, "output": row.output,
+         "region": row.region}
         for row in rows
-        for worst in row.worst
+        for place, worst in enumerate(row.worst)
     ]  # fmt: skip
-    entries.sort(key=lambda e: (e["ulp"] is None, e["budget_used"] or 0.0, abs(e["ulp"] or 0.0)), reverse=True)
-    return entries[:WORST_SHOWN]
+    entries.sort(key=_worst_last)
+    return entries[: -WORST_SHOWN - 1 : -1]
+
+
+def _worst_last(entry: dict[str, Any]) -> tuple[bool, bool, float, float]:
+    ulp = entry["ulp"]
+    return ulp is None, bool(entry["reproduction"]), entry["budget_used"] or 0.0, abs(ulp or 0.0)
 
 
 def _curve(rows: Sequence[Row]) -> dict[str, list[float | None]] | None:

@@ -126,27 +126,33 @@ function worstSection(entries, highlighted) {
   // The worst of every candidate before the second worst of any.
   const all = (first.length ? first : entries)
     .flatMap((entry) => entry.worst.map((w, place) => ({ ...w, place, column: entry.column })))
-    .sort((a, b) => a.place - b.place || (share(b) === share(a) ? 0 : share(b) - share(a)) || Math.abs(b.ulp ?? 0) - Math.abs(a.ulp ?? 0));
+    .sort((a, b) => a.place - b.place || (share(b) > share(a) ? 1 : share(b) < share(a) ? -1 : Math.abs(b.ulp ?? 0) - Math.abs(a.ulp ?? 0)));
   if (!all.length) return null;
-  const table = h("tbody", {}, all.slice(0, 8).map(worstRow));
+  const table = h("tbody", {}, all.slice(0, 8).map(worstRows));
   const more = all.length > 8 ? h("button", {
-    type: "button", class: "quiet", click: () => { table.append(...all.slice(8).map(worstRow)); more.remove(); },
+    type: "button", class: "quiet", click: () => { table.append(...all.slice(8).flatMap(worstRows)); more.remove(); },
   }, `Show ${all.length - 8} more`) : null;
   return h("section", {}, h("h3", {}, first.length ? `Worst inputs of ${columnName(index.columns[highlighted])}` : "Worst inputs"),
     h("div", { class: "scroller" }, h("table", { class: "worst" }, h("thead", {}, h("tr", {},
       ["candidate", "input", "framework's value", "true value", "ulp", "budget", "reproduction"].map((t) => h("th", { scope: "col" }, t)))), table)), more);
 }
 
-function worstRow(w) {
+function worstRows(w) {
   const where = [w.config, w.output, w.region, w.index.length ? `[${w.index.join(", ")}]` : ""].filter(Boolean).join(" · ");
   const inputs = Object.entries(w.inputs).map(([name, value]) => h("div", { class: "value" }, h("i", {}, `${name} = `), number(value)));
   const same = agreement(w.truth, w.actual.decimal);
-  return h("tr", {},
+  const code = h("tr", { class: "code", hidden: true }, h("td", { colspan: 7 }, h("pre", {}, w.reproduction)));
+  const toggle = h("button", { type: "button", class: "quiet", "aria-expanded": "false", click: () => {
+    code.hidden = !code.hidden;
+    toggle.setAttribute("aria-expanded", String(!code.hidden));
+  } }, "Show");
+  const row = h("tr", {},
     h("th", { scope: "row" }, columnName(index.columns[w.column]), h("small", {}, where)), h("td", {}, inputs),
     h("td", {}, h("div", { class: "value" }, digitsOf(w.actual.decimal, same), h("code", { class: "hex" }, w.actual.hex))),
     h("td", {}, h("div", { class: "value" }, digitsOf(w.truth, same))),
     h("td", { class: "num" }, w.ulp === null ? "no number" : brief(w.ulp)), h("td", { class: `num${w.budget_used > 1 ? " over" : ""}` }, w.budget_used === null ? "–" : used(w.budget_used)),
-    h("td", {}, w.reproduction ? [copyButton(w.reproduction, "Copy code"), h("details", {}, h("summary", {}, "show"), h("pre", {}, w.reproduction))] : "–"));
+    h("td", {}, w.reproduction ? [copyButton(w.reproduction, "Copy code"), " ", toggle] : "–"));
+  return [row, code];
 }
 
 function number(value) {

@@ -1,6 +1,7 @@
 """The page as text: complete in itself, every script known by its hash, nothing of the data readable as markup."""
 
 import base64
+import dataclasses
 import hashlib
 import html as html_entities
 import json
@@ -149,3 +150,12 @@ def test_render_says_where_it_cannot_write(tmp_path, content: dict):
     (tmp_path / "file").write_text("")
     with pytest.raises(OracleError, match="cannot write"):
         render(content, tmp_path / "file", ("junit",))
+
+
+def test_a_reproduction_stands_beside_its_own_input_only(results: Results):
+    bare = [[{k: v for k, v in w.items() if k != "reproduction"} for w in row.worst] for row in results.rows]
+    rows = [dataclasses.replace(row, worst=worst) for row, worst in zip(results.rows, bare, strict=True)]
+    run = dataclasses.replace(results.run, rows=rows)
+    entry = operation_detail(Results(run), "gelu")["directions"]["forward"][0]
+    assert {w["inputs"]["x"]["decimal"] for w in entry["worst"] if w["reproduction"]} == {"-9.375"}
+    assert len({w["inputs"]["x"]["decimal"] for w in entry["worst"]}) > 1
