@@ -99,7 +99,7 @@ class Program:
         shapes = tuple((name, a.shape, a.dtype.name) for name, a in request.arrays.items())
         chosen = tuple(c is not None for c in request.cotangents)
         where = (request.operation, request.mode, request.device, request.direction, request.format)
-        return (id(self.engine), *where, repr(sorted(self.values.items())), shapes, chosen)
+        return (id(self.engine), self.snippet, *where, repr(sorted(self.values.items())), shapes, chosen)
 
     def functions(self) -> str:
         """Source of `forward` and, in direction "vjp", of `gradient`."""

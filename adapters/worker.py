@@ -1,12 +1,14 @@
 """Each adapter in a process of its own: a crash, a hang or an exhausted memory is an outcome, not the end of the run.
 
 The process is the framework's alone: Keras needs one backend per process, and flags that one framework sets cannot
-reach another. Threads and numerical flags are left as the user has them; `Worker.manifest` records them.
+reach another. Threads and numerical flags are left as the user has them; `Worker.manifest` records them. What the
+framework prints goes to a file, whose last words explain a crash.
 """
 
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
@@ -19,6 +21,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from oracle.adapters import Adapter, Refusal, Request, Response, adapter_named
+from oracle.adapters.base import first_lines
 
 TIMEOUT = 120.0
 
@@ -42,14 +45,16 @@ class Worker:
     def __init__(self, adapter: str | Adapter, *, timeout: float = TIMEOUT, memory: int | None = None) -> None:
         self.adapter = adapter_named(adapter) if isinstance(adapter, str) else adapter
         self.timeout, self.memory = timeout, memory or default_memory()
+        self._printed = tempfile.NamedTemporaryFile(prefix="oracle-", suffix=".log")  # noqa: SIM115 - lives as long
         self._pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPool:
-        return ProcessPool(1, context=_Context(), initializer=_start, initargs=(self.adapter, self.memory))
+        arguments = (self.adapter, self.memory, self._printed.name)
+        return ProcessPool(1, context=_Context(), initializer=_start, initargs=arguments)
 
     def _schedule(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
         if not self._pool.active:  # a process that cannot even start breaks its pool
-            self.close()
+            self._stop()
             self._pool = self._new_pool()
         return self._pool.schedule(function, args=args, timeout=self.timeout)
 
@@ -84,7 +89,11 @@ class Worker:
             raise Refusal(f"{self.adapter.name}: {self._failure(error).reason}") from error
 
     def close(self) -> None:
-        """Stop the process at once."""
+        """Stop the process at once; the worker cannot be used again."""
+        self._stop()
+        self._printed.close()
+
+    def _stop(self) -> None:
         self._pool.stop()
         self._pool.join()
 
@@ -108,9 +117,15 @@ class Worker:
             case FutureTimeout():
                 return Outcome(None, "TIMEOUT", f"no answer within {self.timeout:g} s")
             case ProcessExpired():
-                return Outcome(None, "CRASHED", f"the process ended with {_ending(error.exitcode)}")
+                return Outcome(None, "CRASHED", f"the process ended with {_ending(error.exitcode)}{self._last_words()}")
             case _:
-                return Outcome(None, "CRASHED", f"{type(error).__name__}: {error}")
+                return Outcome(None, "CRASHED", f"{type(error).__name__}: {error}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        self._printed.seek(0)
+        lines = self._printed.read().decode(errors="replace").split("\n")
+        spoken = [line for line in lines if line.strip()]
+        return f": {first_lines(spoken[-1])}" if spoken else ""
 
 
 def default_memory() -> int:
@@ -158,9 +173,12 @@ def _main_file_hidden() -> Iterator[None]:
 _ADAPTER: Adapter | None = None
 
 
-def _start(adapter: Adapter, memory: int) -> None:
+def _start(adapter: Adapter, memory: int, printed: str) -> None:
     global _ADAPTER  # noqa: PLW0603 - the process serves one adapter, and the pool offers no other place for it
     _ADAPTER = adapter
+    with open(printed, "wb", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.update(adapter.environment)
     _limit_memory(memory)

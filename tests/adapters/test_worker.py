@@ -16,7 +16,7 @@ from oracle.adapters.worker import Worker
 GIB = 2**30
 FAULTY = {
     "abs": "out = np.abs(x)",
-    "exp": "import os\nout = os._exit(3)",
+    "exp": "import os\nos.write(2, b'the kernel is broken')\nout = os._exit(3)",
     "log": "import os, signal\nout = os.kill(os.getpid(), signal.SIGSEGV)",
     "sin": "import time\nout = time.sleep(1000)",
     "cos": "out = np.ones(3 * 2**27)",
@@ -42,7 +42,7 @@ def worker() -> Iterator[Worker]:
 @pytest.mark.parametrize(
     ("operation", "failure", "words"),
     [
-        ("exp", "CRASHED", "exit code 3"),
+        ("exp", "CRASHED", "exit code 3: the kernel is broken"),
         ("log", "CRASHED", "SIGSEGV"),
         ("cos", "UNSUPPORTED", "out of memory"),
         ("tan", "UNSUPPORTED", "NotImplementedError: not for this type"),
