@@ -48,6 +48,7 @@ class Walker:
         self.scope_of = scope_of
         self.lines = Lines("jax", *packages)
         self.forward_at: dict[tuple[str, str], int] = {}
+        self.random: set[int | None] = set()
         self.phase = "forward"
         self.step = 0
 
@@ -98,14 +99,19 @@ class Walker:
     def _note(self, op: str, inputs: list[Traced], results: list[Any], attrs: dict, where: Where) -> list[Traced]:
         """Record one executed primitive. What random bits become is drawn, not computed."""
         read = [reference(x.value) for x in inputs if x.value is not None]
-        if _draws(op, inputs, results):
+        if _draws(op, inputs, results) or self._is_random_integer(inputs, results):
             drawn = [self.leaf(r, "random") for r in results]
+            self.random.update(d.value for d in drawn)
             attrs = {**attrs, "draws": references_to(d.value for d in drawn if d.value is not None)}
-            self._node(op, read, [], attrs, where)
+            self._node(op if op.startswith("random_") else f"random.{op}", read, [], attrs, where)
             return drawn
         made = [Traced(r, self.recording.value(r)) for r in results]
         self._node(op, read, [m.value for m in made], attrs, where)
         return made
+
+    def _is_random_integer(self, inputs: list[Traced], results: list[Any]) -> bool:
+        """Integers made of random bits are drawn too: what is done to them has no rounding."""
+        return all(r.dtype.kind in "iu" for r in results) and any(x.value in self.random for x in inputs)
 
     def _node(self, op: str, inputs: list, outputs: list, attrs: dict, where: Where) -> None:
         backward = "transpose(" in where.scopes
