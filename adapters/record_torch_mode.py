@@ -15,11 +15,11 @@ _WITHOUT_MEANING = frozenset(("device", "layout", "pin_memory", "memory_format",
 
 
 class _Kind(NamedTuple):
-    """What the recorder must know of an operator."""
+    """What the recorder must know of an operator. `composite` says whether it is made of others, on CPU and on GPU."""
 
     name: str
     ignored: bool
-    composite: bool
+    composite: tuple[bool, bool]
     random: bool
     allocates: bool
     returns: bool
@@ -33,7 +33,11 @@ def _kind(func: Any) -> _Kind:
     schema, name = func._schema, str(func)
     rearranges = torch.Tag.inplace_view in func.tags  # `transpose_` changes the tensor's geometry, not its memory
     written = [a.alias_info is not None and a.alias_info.is_write and not rearranges for a in schema.arguments]
-    composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    has = functools.partial(torch._C._dispatch_has_kernel_for_dispatch_key, func.name())
+    composite = (
+        has("CompositeImplicitAutograd") and not has("CPU"),
+        has("CompositeImplicitAutograd") and not has("CUDA"),
+    )
     return _Kind(
         name,
         ignored=name.startswith(("profiler.", "prim.", "aten.record_stream")),
@@ -81,7 +85,7 @@ class Observer:
                 kind, kwargs = _kind(func), kwargs or {}
                 if kind.ignored:
                     return func(*args, **kwargs)
-                if kind.composite:
+                if kind.composite[0] and kind.composite[_on_gpu(args)]:
                     with self:
                         return func.decompose(*args, **kwargs)
                 return observer.observe(func, kind, args, kwargs)
@@ -164,6 +168,10 @@ class Observer:
         if isinstance(value, torch.SymInt | torch.SymFloat):
             return value.node.maybe_as_int() or float(value)
         return None if isinstance(value, torch.Generator) else str(value)
+
+
+def _on_gpu(args: tuple) -> bool:
+    return any(getattr(t, "is_cuda", False) for t in _flat(args))
 
 
 def _flat(result: Any) -> list:

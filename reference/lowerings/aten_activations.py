@@ -139,11 +139,6 @@ def _hardtanh(x: Any, min_val: Any = -1, max_val: Any = 1) -> Any:
     return jnp.minimum(jnp.maximum(x, min_val), max_val)
 
 
-@aten("relu6", inplace=True)
-def _relu6(x: Any) -> Any:
-    return _hardtanh(x, 0, 6)
-
-
 @aten("hardtanh_backward")
 def _hardtanh_backward(grad: Any, x: Any, min_val: Any, max_val: Any) -> Any:
     return jnp.where((x <= min_val) | (x >= max_val), 0.0, grad)

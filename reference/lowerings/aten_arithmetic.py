@@ -57,7 +57,8 @@ def _fmod(a: Any, b: Any) -> Any:
 
 @aten("pow.Tensor_Tensor", "pow.Scalar")
 def _pow(a: Any, b: Any) -> Any:
-    return jnp.power(a, b)
+    power = jnp.power(real(a), real(b))
+    return power if is_real(a) or is_real(b) else jnp.round(power).astype(jnp.int64)
 
 
 @aten("pow.Tensor_Scalar")
@@ -152,11 +153,6 @@ def _sign(x: Any) -> Any:
     return jnp.sign(x)
 
 
-@aten("square", inplace=True)
-def _square(x: Any) -> Any:
-    return x * x
-
-
 @aten("floor", inplace=True)
 def _floor(x: Any) -> Any:
     return jnp.floor(x)
@@ -249,7 +245,7 @@ def _addcdiv(x: Any, a: Any, b: Any, value: Any = 1) -> Any:
 
 @aten("copysign.Tensor", "copysign.Scalar", inplace=True)
 def _copysign(a: Any, b: Any) -> Any:
-    return jnp.where(jnp.signbit(real(jnp.asarray(b))), -jnp.abs(a), jnp.abs(a))
+    return jnp.where(jnp.less(b, 0), -jnp.abs(a), jnp.abs(a))
 
 
 @aten("nan_to_num", inplace=True)

@@ -76,23 +76,32 @@ def _like_index(source: Any, index: Any) -> Any:
 
 @aten("scatter_reduce.two", inplace=True)
 def _scatter_reduce(x: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Any:
+    """Elements that no index names stay; the others are reduced with, or without, what was there."""
+    if reduce in ("amax", "amin"):
+        return _scatter_extreme(x, dim, index, source, jnp.max if reduce == "amax" else jnp.min, include_self)
     where, source = _along(x, dim, index), _like_index(source, index)
-    start = (
-        jnp.asarray(x)
-        if include_self
-        else jnp.asarray(x).at[where].set({"sum": 0, "mean": 0, "prod": 1}.get(reduce, 0))
-    )
-    if reduce in ("sum", "mean"):
-        total = start.at[where].add(source)
-        if reduce == "sum":
-            return total
-        counts = jnp.zeros(x.shape).at[where].add(1.0)
-        return total / jnp.maximum(counts + 1 if include_self else counts, 1)
+    x = jnp.asarray(x)
+    start = x if include_self else x.at[where].set(1 if reduce == "prod" else 0)
     if reduce == "prod":
         return start.at[where].multiply(source)
-    if not include_self:
-        start = jnp.asarray(x).at[where].set(-jnp.inf if reduce == "amax" else jnp.inf)
-    return start.at[where].max(source) if reduce == "amax" else start.at[where].min(source)
+    total = start.at[where].add(source)
+    if reduce == "sum":
+        return total
+    counts = jnp.zeros(x.shape).at[where].add(1.0)
+    return total / jnp.maximum(counts + 1 if include_self else counts, 1)
+
+
+def _scatter_extreme(x: Any, dim: int, index: Any, source: Any, extreme: Any, include_self: bool) -> Any:
+    """The extreme of all sources that an index sends to each place along `dim`, compared place by place."""
+    part = tuple(slice(n) if a != dim % x.ndim else slice(None) for a, n in enumerate(index.shape))
+    index, source = (jnp.moveaxis(a, dim, -1)[..., None, :] for a in (index, _like_index(source, index)))
+    old = jnp.moveaxis(jnp.asarray(x)[part], dim, -1)[..., :, None]
+    hits = index == jnp.arange(old.shape[-2])[:, None]
+    lowest = (jnp.min if extreme is jnp.max else jnp.max)(source, axis=-1, keepdims=True)
+    best = extreme(jnp.where(hits, source, old if include_self else lowest), axis=-1)
+    best = extreme(jnp.stack([best, old[..., 0]]), axis=0) if include_self else best
+    new = jnp.where(jnp.any(hits, axis=-1), best, old[..., 0])
+    return jnp.asarray(x).at[part].set(jnp.moveaxis(new, -1, dim))
 
 
 @aten("index_add", inplace=True)

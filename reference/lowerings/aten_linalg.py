@@ -7,7 +7,7 @@ from oracle.reference.lazy import jax, jnp, lax
 from oracle.reference.lowerings.aten import aten, spread
 
 
-@aten("mm", "bmm", "mv", "dot", "vdot", "matmul")
+@aten("mm", "bmm", "mv", "dot", "vdot")
 def _matmul(a: Any, b: Any) -> Any:
     return jnp.matmul(a, b)
 
@@ -43,10 +43,10 @@ def _addmm_activation(x: Any, a: Any, b: Any, beta: Any = 1, alpha: Any = 1, use
     from oracle.reference.lowerings.aten_activations import _gelu, _relu  # noqa: PLC0415 - used by this one alone
 
     y = _addmm(x, a, b, beta, alpha)
-    return _gelu(y, "tanh") if use_gelu else _relu(y)
+    return _gelu(y) if use_gelu else _relu(y)
 
 
-@aten("linear", "mkldnn_linear")
+@aten("mkldnn_linear")
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
     y = jnp.matmul(x, jnp.transpose(weight))
     return y if bias is None else y + bias

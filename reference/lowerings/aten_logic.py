@@ -32,9 +32,7 @@ for _name, _function in _COMPARISONS.items():
 for _name in ("and", "or", "xor"):
     aten(f"logical_{_name}", inplace=True)(_comparison(f"logical_{_name}"))
     _overloads = (f"bitwise_{_name}.Tensor", f"bitwise_{_name}.Scalar")
-    aten(*_overloads, f"__{_name}__.Tensor", f"__{_name}__.Scalar")(_comparison(f"bitwise_{_name}"))
-    aten(*(o.replace(".", "_.") for o in _overloads))(_comparison(f"bitwise_{_name}"))
-    aten(f"__i{_name}__.Tensor", f"__i{_name}__.Scalar")(_comparison(f"bitwise_{_name}"))
+    aten(*_overloads, inplace=True)(_comparison(f"bitwise_{_name}"))
 
 
 @aten("logical_not", inplace=True)
@@ -49,12 +47,16 @@ def _bitwise_not(x: Any) -> Any:
 
 @aten("__lshift__.Tensor", "__lshift__.Scalar", "bitwise_left_shift.Tensor", "bitwise_left_shift.Tensor_Scalar")
 def _left_shift(a: Any, b: Any) -> Any:
-    return jnp.left_shift(a, b)
+    return a * _power_of_two(b)
+
+
+def _power_of_two(exponent: Any) -> Any:
+    return jnp.take(jnp.asarray(2 ** np.arange(63)), jnp.asarray(exponent), mode="clip")
 
 
 @aten("__rshift__.Tensor", "__rshift__.Scalar", "bitwise_right_shift.Tensor", "bitwise_right_shift.Tensor_Scalar")
 def _right_shift(a: Any, b: Any) -> Any:
-    return jnp.right_shift(a, b)
+    return jnp.floor_divide(a, _power_of_two(b))
 
 
 @aten("isnan")
@@ -65,11 +67,6 @@ def _isnan(x: Any) -> Any:
 @aten("isinf")
 def _isinf(x: Any) -> Any:
     return jnp.abs(x) == jnp.inf
-
-
-@aten("isfinite")
-def _isfinite(x: Any) -> Any:
-    return jnp.isfinite(x)
 
 
 @aten("signbit")
@@ -83,7 +80,7 @@ def _isin(x: Any, among: Any, assume_unique: bool = False, invert: bool = False)
     return ~found if invert else found
 
 
-@aten("where.self", "where.ScalarSelf", "where.ScalarOther", "where.Scalar")
+@aten("where.self")
 def _where(condition: Any, a: Any, b: Any) -> Any:
     return jnp.where(condition, a, b)
 

@@ -72,11 +72,6 @@ def _aminmax(x: Any, dim: Any = None, keepdim: bool = False) -> tuple:
     return _amin(x, dim, keepdim), _amax(x, dim, keepdim)
 
 
-@aten("max.other")
-def _max_other(a: Any, b: Any) -> Any:
-    return jnp.maximum(a, b)
-
-
 @aten("max.dim")
 def _max_dim(x: Any, dim: int, keepdim: bool = False) -> tuple:
     return jnp.max(x, axis=dim, keepdims=keepdim), jnp.argmax(x, axis=dim, keepdims=keepdim)
@@ -152,11 +147,6 @@ def _sort(x: Any, dim: int = -1, descending: bool = False, stable: bool | None =
         return x, jnp.zeros((), jnp.int64)
     order = jnp.argsort(x, axis=dim, stable=True, descending=descending)
     return jnp.take_along_axis(x, order, axis=dim), order
-
-
-@aten("argsort", "argsort.stable")
-def _argsort(x: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
-    return _sort(x, dim, descending)[1]
 
 
 @aten("topk")

@@ -20,19 +20,15 @@ def _scale(size: int, out: int, factor: float | None) -> Fraction:
     return 1 / Fraction(factor) if factor else Fraction(size, out)
 
 
-def _centres(size: int, out: int, align: bool, factor: float | None) -> list[Fraction]:
-    """Where each output element lies in the input: corners aligned, or centres."""
+def _centres(size: int, out: int, align: bool, factor: float | None) -> tuple[list[Fraction], Any]:
+    """Where each output element lies in the input, exactly and as the arithmetic computes it."""
+    index = np.arange(float(out))
     if align:
-        return [Fraction(i * (size - 1), out - 1) if out > 1 else Fraction(0) for i in range(out)]
-    scale = _scale(size, out, factor)
-    return [(i + Fraction(1, 2)) * scale - Fraction(1, 2) for i in range(out)]
-
-
-def _exactly(numbers: Sequence[Fraction]) -> Any:
-    """Rationals as a quotient of integers that the arithmetic itself divides."""
-    top = np.array([float(f.numerator) for f in numbers])
-    bottom = np.array([float(f.denominator) for f in numbers])
-    return jnp.asarray(top) / jnp.asarray(bottom)
+        step = Fraction(size - 1, out - 1) if out > 1 else Fraction(0)
+        return [i * step for i in range(out)], index * (jnp.asarray(float(size - 1)) / max(out - 1, 1))
+    half, scale = Fraction(1, 2), _scale(size, out, factor)
+    computed = 1 / jnp.asarray(factor) if factor else jnp.asarray(float(size)) / out
+    return [(i + half) * scale - half for i in range(out)], (index + 0.5) * computed - 0.5
 
 
 def _weighted(x: Any, axis: int, index: np.ndarray, weights: Sequence[Any]) -> Any:
@@ -49,17 +45,18 @@ def _linear_axis(x: Any, axis: int, out: int, align: bool, factor: float | None)
     size = x.shape[axis]
     if out == size and not factor:
         return x
-    places = [min(max(c, Fraction(0)), Fraction(size - 1)) for c in _centres(size, out, align, factor)]
-    low = np.array([math.floor(p) for p in places])
-    t = _exactly([p - math.floor(p) for p in places])
+    places, computed = _centres(size, out, align, factor)
+    low = np.array([min(max(math.floor(p), 0), size - 1) for p in places])
+    inside = np.array([0 <= p < size - 1 for p in places])
+    t = jnp.where(inside, computed - low, 0.0)
     return _weighted(x, axis, np.stack([low, low + 1]), [1 - t, t])
 
 
 def _cubic_axis(x: Any, axis: int, out: int, align: bool, factor: float | None) -> Any:
     """Keys' cubic convolution with a = -3/4."""
-    places = _centres(x.shape[axis], out, align, factor)
+    places, computed = _centres(x.shape[axis], out, align, factor)
     low = np.array([math.floor(p) for p in places])
-    t = _exactly([p - math.floor(p) for p in places])
+    t = computed - low
     index = np.stack([low - 1, low, low + 1, low + 2])
     return _weighted(x, axis, index, [_far(t + 1), _near(t), _near(1 - t), _far(2 - t)])
 

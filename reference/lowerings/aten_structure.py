@@ -10,12 +10,12 @@ from oracle.reference.lowerings import lowers
 from oracle.reference.lowerings.aten import aten, axes_of, element_at, real, storage_positions, take_flat
 
 
-@aten("view", "_unsafe_view", "reshape", "_reshape_alias", "_reshape_copy", "view_copy", ignores=("stride",))
+@aten("view", "_unsafe_view", "_reshape_alias", "_reshape_copy", "view_copy", ignores=("stride",))
 def _view(x: Any, size: Sequence[int], *_: Any) -> Any:
     return jnp.reshape(x, tuple(size))
 
 
-@aten("detach", "alias", "clone", "contiguous", "lift_fresh", "lift_fresh_copy", "positive", "alias_copy")
+@aten("clone", "lift_fresh_copy", "alias_copy")
 def _same(x: Any, **_: Any) -> Any:
     return x
 
@@ -79,11 +79,6 @@ def _split_with_sizes(x: Any, split_sizes: Sequence[int], dim: int = 0) -> tuple
     return tuple(jnp.split(x, [int(c) for c in np.cumsum(split_sizes)[:-1]], dim))
 
 
-@aten("unsafe_chunk", "chunk")
-def _chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
-    return _split(x, -(-x.shape[dim] // chunks), dim)
-
-
 @aten("unbind.int", "unbind_copy.int")
 def _unbind(x: Any, dim: int = 0) -> tuple:
     return tuple(jax.lax.index_in_dim(x, i, dim % x.ndim, keepdims=False) for i in range(x.shape[dim]))
@@ -111,7 +106,10 @@ def _roll(x: Any, shifts: Sequence[int], dims: Sequence[int] = ()) -> Any:
 
 @aten("repeat")
 def _repeat(x: Any, repeats: Sequence[int]) -> Any:
-    return jnp.tile(x, tuple(repeats))
+    shape = (1,) * (len(repeats) - x.ndim) + x.shape
+    blocks = jnp.reshape(x, [n for size in shape for n in (1, size)])
+    spread = jnp.broadcast_to(blocks, [n for r, size in zip(repeats, shape, strict=True) for n in (r, size)])
+    return jnp.reshape(spread, [r * size for r, size in zip(repeats, shape, strict=True)])
 
 
 @aten("repeat_interleave.Tensor", static=(0,))
