@@ -1,6 +1,6 @@
 """Each element of an answer against its budgets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class Findings:
     `fused`, `stepwise`, `probable`: error as a share of that budget, flushing tolerated (NaN where it is no
     number). `beyond`: certainly no rounding. `excused`: a class that an honest implementation may fall into,
     because an intermediate result or the result itself may overflow. `unjudged`: the truth or the budget is
-    not known well enough.
+    not known well enough. `poor`: legal, but beyond the fused budget.
     """
 
     fused: np.ndarray
@@ -48,6 +48,19 @@ def find(errors: Errors, truth: Truth, budget: Budget) -> Findings:
         excused=excused,
         unjudged=unknown & ~beyond & ~excused,
         poor=(fused_low > 1) & ~beyond,
+    )
+
+
+def tolerate_flushing(errors: Errors, truth: Truth, budget: Budget) -> Errors:
+    """`errors` with those that subnormal intermediate results taken for zero explain moved to the class `flushed`."""
+    least, _, _ = _shares(errors, truth, budget.stepwise)
+    flushing, _, _ = _shares(errors, truth, budget.flushing)
+    explained = (least > 1) & (flushing <= 1) & np.isfinite(budget.flushing)
+    return replace(
+        errors,
+        flushed=errors.flushed | explained,
+        tolerant_low=np.where(explained, 0.0, errors.tolerant_low),
+        tolerant_high=np.where(explained, 0.0, errors.tolerant_high),
     )
 
 

@@ -176,7 +176,7 @@ def _tolerate(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The error interval when subnormal inputs and results may be taken for zero, and where that was needed.
 
-    An answer that may be within one ulp of the truth needs no such excuse.
+    An answer that may be within half an ulp of the truth needs no such excuse.
     """
     low, high = strict
     needed = np.zeros(y.shape, bool)
@@ -186,7 +186,7 @@ def _tolerate(
         at_zero = measure(y, flushed, fmt)
         alternatives.append((~_is_class(at_zero), at_zero.tolerant_low, at_zero.tolerant_high))
     for allowed, other_low, other_high in alternatives:
-        better = allowed & ~(_magnitude(low, high)[0] <= np.fmax(1.0, _magnitude(other_low, other_high)[1]))
+        better = allowed & ~(_magnitude(low, high)[0] <= np.fmax(0.5, _magnitude(other_low, other_high)[1]))
         low, high = np.where(better, other_low, low), np.where(better, other_high, high)
         needed |= better
     return low, high, needed

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oracle.evidence import Evidence, curve, finite, histogram
-from oracle.findings import Findings, find, middle_of
+from oracle.findings import Findings, find, middle_of, tolerate_flushing
 from oracle.metric import Errors
 from oracle.reference.budget import Budget
 from oracle.reference.formats import Format
@@ -62,6 +62,7 @@ def judge(
     `inputs` are the operands by name, of the answer's shape, of an elementwise operation: they label the
     worst elements, the table of special values, and with one real operand the curve of error against input.
     """
+    errors = tolerate_flushing(errors, truth, budget)
     found = find(errors, truth, budget)
     low, high = errors.magnitude()
     counted = errors.numeric & errors.decided

@@ -80,7 +80,7 @@ class Arithmetic:
     `growth(n)` bounds how many roundings a sum of n + 1 terms accumulates, `division` how many a division. `constants`
     is the format that constants (eps, a slope, a momentum) are stored in, None where they are exact.
     `function_ulps(name)` is the error, in ulps, granted to the library's elementary function `name`, except where the
-    library is known to be `exact` (exp 0 = 1).
+    library is known to be `exact` (exp 0 = 1). Any result below `flush` may be taken for zero.
     """
 
     u: float = 2.0**-53
@@ -94,6 +94,7 @@ class Arithmetic:
     division: float = 1.0
     constants: Format | None = None
     exact: bool = True
+    flush: float = 0.0
     function_ulps: Callable[[str], float] = lambda name: LIBRARY_ULPS.get(name, 8.0)
 
     def rounded(self, mid: np.ndarray, rad: np.ndarray | float, count: Any = 1.0, floor: Any = True) -> Ball:
@@ -122,6 +123,8 @@ class Arithmetic:
 
         The last of the roundings is to nearest: half an ulp beyond the largest number is still that number.
         """
+        if self.flush:
+            rad = rad + np.where((np.abs(mid) - rad < self.flush) & ((mid != 0) | (rad != 0)), self.flush, 0.0)
         limit = min(self.largest * (1 + 1.5 * self.u), _FLOAT64_MAX)
         fits = np.abs(mid) + rad <= limit
         return Ball(mid, rad if np.all(fits) else np.where(fits, rad, np.inf))

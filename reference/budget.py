@@ -9,7 +9,7 @@ Source: N. J. Higham, T. Mary, A new approach to probabilistic rounding error an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -24,6 +24,8 @@ HONEST_ULPS = {"pow": 4.0, "erfc": 4.0, "erf_inv": 4.0, "asinh": 4.0, "acosh": 4
 DIVISION_ROUNDINGS = 2.0
 # In 16 and 8 bits a function is computed in float32 and rounded once.
 ROUNDED_ONCE_ULPS = 0.51
+# A library's function may halve its argument or its result on the way, and flush that.
+_FLUSH_SLACK = 4.0
 _SCALE_UNIT = 2.0**-40
 _DEVIATIONS = 5.0
 
@@ -33,19 +35,19 @@ class Budget:
     """Absolute error bounds of one output, elementwise, rounding of the output included.
 
     `scale` is the magnitude of the terms that make the element (sum |a_i b_i| for a product): the denominator of "ulp
-    at scale". An infinite budget says that an intermediate result of the formula itself leaves the format.
+    at scale". An infinite budget says that an intermediate result of the formula itself leaves the format. `flushing`
+    is the budget of a kernel that also takes subnormal intermediate results for zero.
     """
 
     fused: np.ndarray
     stepwise: np.ndarray
     probable: np.ndarray
     scale: np.ndarray
+    flushing: np.ndarray
 
     def hull(self, other: "Budget") -> "Budget":
         """The larger of two budgets, element by element: honest means honest by either formula."""
-        return Budget(
-            *(np.maximum(getattr(self, n), getattr(other, n)) for n in ("fused", "stepwise", "probable", "scale"))
-        )
+        return Budget(*(np.maximum(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
 
 
 def rounding_budget(program: Program, inputs: Sequence[np.ndarray], fmt: Format) -> tuple[Budget, ...]:
@@ -56,14 +58,27 @@ def rounding_budget(program: Program, inputs: Sequence[np.ndarray], fmt: Format)
         values = evaluate_balls(program, balls, arithmetic)
         return [values[o] for o in program.outputs]  # type: ignore[misc]
 
-    fused = radii(_fused(fmt))
+    values = evaluate_balls(program, balls, _fused(fmt))
+    fused: list[Ball] = [values[o] for o in program.outputs]  # type: ignore[misc]
     probable = radii(replace(_fused(fmt), growth=lambda n: np.minimum(n, _DEVIATIONS * np.sqrt(n))))
     stepwise = fused if fmt.accumulate == fmt.name else radii(_stepwise(fmt))
     scale = radii(_unit_growth())
+    flushing = radii(_flushing(fmt)) if _underflows(values, _flushing(fmt).flush) else fused
     return tuple(
-        Budget(_stored(f, fmt), np.maximum(_stored(s, fmt), _stored(f, fmt)), _stored(p, fmt), _magnitude(c))
-        for f, s, p, c in zip(fused, stepwise, probable, scale, strict=True)
-    )
+        Budget(_stored(f, fmt), np.maximum(_stored(s, fmt), _stored(f, fmt)), _stored(p, fmt), _magnitude(c),
+               _stored(z, fmt))
+        for f, s, p, c, z in zip(fused, stepwise, probable, scale, flushing, strict=True)
+    )  # fmt: skip
+
+
+def _flushing(fmt: Format) -> Arithmetic:
+    wide = format_named(fmt.accumulate)
+    return replace(_fused(fmt), quantum_sum=wide.tiny, flush=_FLUSH_SLACK * wide.tiny)
+
+
+def _underflows(values: Sequence[Ball | None], threshold: float) -> bool:
+    reals = (ball.mid for ball in values if ball is not None and np.asarray(ball.mid).dtype.kind == "f")
+    return any(bool(np.any((mid != 0) & (np.abs(mid) < threshold))) for mid in reals)
 
 
 def _fused(fmt: Format) -> Arithmetic:

@@ -162,11 +162,11 @@ def test_a_format_without_infinity_may_saturate_or_give_nan():
 
 
 def test_flushing_has_two_columns():
-    errors = measure(np.array([0.0, 0.0, 1.0]), ball([1e-40, 0.6 * FLOAT32.quantum, 1.0]), FLOAT32)
+    errors = measure(np.array([0.0, 0.0, 1.0]), ball([1e-40, 0.4 * FLOAT32.quantum, 1.0]), FLOAT32)
     assert errors.flushed.tolist() == [True, False, False]
     assert errors.low[0] == pytest.approx(-71362.4, rel=1e-5)
     assert errors.tolerant_low[0] == errors.tolerant_high[0] == 0
-    assert errors.low[1] == errors.tolerant_low[1] == pytest.approx(-0.6)
+    assert errors.low[1] == errors.tolerant_low[1] == pytest.approx(-0.4)
 
 
 def test_flushed_inputs_are_told_from_wrong_answers():

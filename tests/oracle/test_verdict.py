@@ -17,8 +17,8 @@ FLOAT32 = format_named("float32")
 ULP = 2.0**-23  # of numbers in [1, 2)
 
 
-def budget(shape, fused=2 * ULP, stepwise=4 * ULP, probable=ULP, scale=1.0) -> Budget:
-    return Budget(*(np.broadcast_to(np.asarray(a, float), shape) for a in (fused, stepwise, probable, scale)))
+def budget(shape, fused=2 * ULP, stepwise=4 * ULP, *, probable=ULP, scale=1.0, flushing=0.0) -> Budget:
+    return Budget(*(np.broadcast_to(np.asarray(a, float), shape) for a in (fused, stepwise, probable, scale, flushing)))
 
 
 def verdict_on(errors_in_ulp, *, allowed=None, truth=None, inputs=None):
@@ -52,7 +52,7 @@ def test_the_budgets_part_the_verdicts(error, verdict, word):
 def test_half_an_ulp_is_always_allowed():
     truth = Truth.exact(np.array([1.5 + ULP / 2, 1.5 + ULP / 2 - 2.0**-50]))
     errors = measure(np.array([1.5, 1.5]), truth, FLOAT32)
-    found = judge(errors, truth, budget((2,), 0.0, 0.0, 0.0), FLOAT32)
+    found = judge(errors, truth, budget((2,), 0.0, 0.0), FLOAT32)
     assert found.verdict is Verdict.CORRECT
     assert found.budget_used == 1.0
 
@@ -79,7 +79,7 @@ def test_an_error_known_only_to_exceed_the_budget_is_beyond():
 def test_an_infinite_budget_excuses_overflow_of_an_intermediate():
     truth = Truth.exact(np.full(2, 1.5))
     answers = np.array([np.inf, np.nan])
-    allowed = budget((2,), np.inf, np.inf, np.inf)
+    allowed = budget((2,), np.inf, np.inf)
     found = judge(measure(answers, truth, FLOAT32), truth, allowed, FLOAT32)
     assert found.verdict is Verdict.WITHIN_BUDGET
     assert "2 of 2 overflow where an honest implementation may" in found.reason
@@ -88,7 +88,7 @@ def test_an_infinite_budget_excuses_overflow_of_an_intermediate():
 
 def test_an_infinite_budget_does_not_excuse_a_wrong_special_value():
     truth = Truth.exact(np.array([np.inf, np.nan]))
-    allowed = budget((2,), np.inf, np.inf, np.inf)
+    allowed = budget((2,), np.inf, np.inf)
     found = judge(measure(np.array([np.nan, 1.0]), truth, FLOAT32), truth, allowed, FLOAT32)
     assert found.verdict is Verdict.BEYOND_BUDGET
     assert found.classes["nan_mismatch"] == 2
@@ -114,6 +114,17 @@ def test_a_budget_far_above_a_tiny_float64_truth_still_counts():
     found = judge(errors, truth, budget((2,), 1e-20, 1e-20), float64, inputs={"x": np.zeros(2)})
     assert found.reason == "1 of 2 differ by more than rounding can explain"
     assert found.worst[0]["budget_used"] == pytest.approx(1e20)
+
+
+def test_a_flushed_intermediate_explains_no_more_than_it_can():
+    allowed = budget((3,), flushing=[100 * ULP, 4 * ULP, np.inf])
+    found = verdict_on([50, 0, 0], allowed=allowed)
+    assert found.verdict is Verdict.WITHIN_BUDGET
+    assert found.classes["flushed"] == 1
+    assert (found.max_ulp, found.max_ulp_flush_tolerant) == (50, 0)
+    assert "FLUSHED: 1 of 3" in found.reason
+    assert verdict_on([0, 50, 0], allowed=allowed).verdict is Verdict.BEYOND_BUDGET
+    assert verdict_on([0, 0, 50], allowed=allowed).verdict is Verdict.BEYOND_BUDGET
 
 
 def test_nothing_to_compare_with_is_undecided():
