@@ -61,9 +61,10 @@ def _case(row: Row) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _CASE} | {"rungs": dict(row.rungs), "classes": dict(row.classes)}
 
 
-def _widest(rows: Sequence[Row]) -> list[float] | None:
-    known = [row for row in rows if row.max_ulp is not None and row.max_ulp_interval is not None]
-    return list(max(known, key=lambda row: row.max_ulp).max_ulp_interval) if known else None  # type: ignore[arg-type]
+def _widest(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """The bounds of the largest error."""
+    known = [(row.max_ulp, row.max_ulp_interval) for row in rows if row.max_ulp is not None]
+    return max(known, key=lambda pair: pair[0])[1] if known else None
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

@@ -151,7 +151,7 @@ class Results:
     @functools.cached_property
     def counts(self) -> Mapping[str, int]:
         """Rows by verdict, in the order of `SYMBOLS`."""
-        counted = Counter(row.verdict for row in self.rows)
+        counted = Counter(str(row.verdict) for row in self.rows)
         return {verdict: counted[verdict] for verdict in SYMBOLS if counted[verdict]}
 
 
