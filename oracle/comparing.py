@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.alignment import Side, align
-from oracle.comparison import Accused, Comparison, Meaning, Part, Target
+from oracle.alignment import Divergence, Side, align, divergence
+from oracle.comparison import Accused, Comparison, Line, Meaning, Part, Target
 from oracle.errors import OracleError
 from oracle.network import Network
 from oracle.node_budget import budget_use
@@ -92,7 +92,19 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
         accused,
         search.unmatched() if search else (),
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
+        _lines(side_a, divergence(side_a, alignment.a_to_b, [p.a for p in pairs])),
+        _lines(side_b, divergence(side_b, alignment.b_to_a, [p.b for p in pairs])),
     )
+
+
+def _lines(side: Side, found: Divergence) -> tuple[Line, ...]:
+    region, first = ({n.node.index for n in nodes} for nodes in (found.region, found.first))
+
+    def state(index: int) -> str:
+        return "first" if index in first else "unmatched" if index in region else "matched"
+
+    nodes = (n.node for n in side.network.nodes)
+    return tuple(Line(n.op, n.scope, n.source, state(n.index)) for n in nodes)
 
 
 def _target(a: Side, b: Side, pair: Pair) -> Target:

@@ -89,6 +89,16 @@ class Accused:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A node as the page lists it: "matched", "unmatched", or "first" where the meaning parts."""
+
+    op: str
+    scope: str
+    source: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two recorded runs compared: is the difference rounding, and whose, or a difference of meaning, and where."""
 
@@ -100,6 +110,8 @@ class Comparison:
     accused: tuple[Accused, ...]
     unmatched: tuple[str, ...]
     aligned: tuple[int, int]
+    nodes_a: tuple[Line, ...] = ()
+    nodes_b: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
