@@ -140,7 +140,7 @@ def evaluate_balls(program: Program, inputs: list[Ball], arithmetic: Arithmetic)
 
     environment: list[Ball | None] = [None] * len(program.variables)
     for index, value in program.constants.items():
-        environment[index] = _constant(value, arithmetic)
+        environment[index] = constant(value, arithmetic)
     for index, value in zip(program.inputs, inputs, strict=True):
         environment[index] = value
     with np.errstate(all="ignore"):
@@ -151,7 +151,7 @@ def evaluate_balls(program: Program, inputs: list[Ball], arithmetic: Arithmetic)
     return environment
 
 
-def _constant(value: np.ndarray, arithmetic: Arithmetic) -> Ball:
+def constant(value: np.ndarray, arithmetic: Arithmetic) -> Ball:
     """A constant of the program: exact, or off by its rounding to the format that holds constants."""
     if arithmetic.constants is None or value.dtype.kind != "f":
         return Ball(value)

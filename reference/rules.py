@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.reference.balls import GROW, UNDERFLOW, Arithmetic, Ball, MissingRule
+from oracle.reference.balls import GROW, UNDERFLOW, Arithmetic, Ball, MissingRule, constant
 from oracle.reference.blocks import BLOCKS
 from oracle.reference.constants import nearest_float64
 from oracle.reference.functions import FUNCTIONS
@@ -316,7 +316,7 @@ def _to_real(a: Arithmetic, x: Ball) -> Ball:
 def _constant(a: Arithmetic, *, expression: str) -> Ball:
     nearest, is_exact = nearest_float64(expression)
     mid = np.asarray(nearest)
-    return Ball(mid) if is_exact else a.rounded(mid, 2.0**-53 * abs(nearest), floor=False)
+    return constant(mid, a) if is_exact else a.rounded(mid, 2.0**-53 * abs(nearest), floor=False)
 
 
 @rule("iota")
