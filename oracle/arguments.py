@@ -25,7 +25,7 @@ def parse_array(text: str) -> np.ndarray:
     try:
         quoted = _WORD.sub(lambda word: json.dumps(word[0]), text)
         values = np.vectorize(_number, otypes=[np.float64])(np.array(json.loads(quoted)))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, AttributeError) as error:
         raise OracleError(
             f"cannot read the argument {text!r}; expected a number (-12.5, 1e-30, 0x1.8p-3, inf, nan) or a JSON array "
             "of numbers ([[1, 2], [3, 4]])"

@@ -1,6 +1,7 @@
 """The command `oracle`: each verb reads its arguments here and does its work elsewhere, imported when called."""
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -96,18 +97,22 @@ def _console() -> Any:
 
 def main() -> None:
     """Run the command line; the exit code is 0, 2 (wrong input), 3 (a bug of the oracle) or 130 (interrupted)."""
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(_run(sys.argv[1:]))
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(arguments: list[str]) -> int:
     try:
-        return app(arguments, prog_name="oracle", standalone_mode=False) or 0
-    except OracleError as error:
+        code = app(arguments, prog_name="oracle", standalone_mode=False) or 0
+        return _say("interrupted; run the same command again to go on where it stopped", code) if code == 130 else code
+    except (OracleError, OracleBugError) as error:
         return _say(str(error), error.exit_code)
     except typer.TyperException as error:
         return _say(f"{error.format_message()} Try `oracle --help`.", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted; run the same command again to go on where it stopped", 130)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the interpreter flushes stdout once more at exit
         return 0

@@ -1,6 +1,15 @@
 """Property tests draw the same examples everywhere and are not timed: the machine may be busy."""
 
+import sys
+from pathlib import Path
+
 import hypothesis
+
+import oracle
+
+# Only now may tests share helper modules: on a path that is searched first, tests/oracle would be taken for oracle.
+assert oracle.__file__
+sys.path.append(str(Path(__file__).parent))
 
 hypothesis.settings.register_profile("oracle", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("oracle")
