@@ -63,7 +63,7 @@ def test_a_training_step_is_explained_backward_too(target):
 
 
 def test_what_the_quadrature_cannot_reach_is_stated():
-    """Adam's first step is the sign of the gradient; where the true gradient is zero rounding decides it, not gradually."""
+    """Adam's first step is the gradient's sign; where the true gradient is zero rounding decides it, all at once."""
     net = _cnn()
     optimizer = torch.optim.Adam(net.parameters())
     labels = torch.tensor([1, 7])
@@ -79,13 +79,15 @@ def test_what_the_quadrature_cannot_reach_is_stated():
 def test_a_bfloat16_layer_is_blamed_first(place):
     torch.manual_seed(0)
     layers = [(_Bfloat16Linear if i == place else nn.Linear)(32, 32) for i in range(20)]
-    net = nn.Sequential(*[nn.Sequential(layer, nn.Tanh()) for layer in layers])
+    for layer in layers:  # neither shrinking nor growing what passes through, so that a fault matters wherever it is
+        nn.init.orthogonal_(layer.weight)
+    net = nn.Sequential(*[nn.Sequential(layer, nn.LeakyReLU(0.8)) for layer in layers])
     found = explain(record(net, _inputs(4, 32), full=True))
     assert found.blame(1)[0].scope.startswith(f"{place}.0")
 
 
 def test_a_tampered_result_is_accused():
-    """The trace's value of one product is scaled by 1 + 2^-12 as if a kernel had done it: that node alone is accused."""
+    """One product's value is scaled by 1 + 2^-12, as if its kernel had done it: that node alone is accused."""
     import dataclasses  # noqa: PLC0415 - used here only
 
     trace = record(nn.Sequential(nn.Linear(32, 32)), _inputs(4, 32), full=True)
