@@ -69,7 +69,7 @@ class _Runner:
 
     def _adopt(self, tree: Any, name: str, role: str) -> None:
         for path, leaf in named_arrays(tree, name).items():
-            self.leaves[path] = self.walker.leaf(leaf, role, path)
+            self.leaves[path] = self.walker.leaf(as_jax(leaf), role, path)
             if self.leaves[path].value is not None:
                 self.started[role][path] = self.leaves[path].value
 
@@ -99,7 +99,9 @@ class _Runner:
             raise ValueError("a training step differentiates the first argument; pass inputs as a tuple")
         self.walker.step, self.walker.phase = index, "forward"
         goal = {} if target is None else named_arrays(target, "target")
-        extra = [self.leaves.setdefault(n, self.walker.leaf(a, "input", n)) for n, a in goal.items()]
+        if not goal.keys() <= self.leaves.keys():
+            self._adopt(target, "target", "input")
+        extra = [self.leaves[name] for name in goal]
 
         def objective(first: Any, *rest: Any) -> tuple[Any, Any]:
             output = self.model(first, *rest[: len(self.args) - 1], **self.kwargs)
@@ -183,6 +185,13 @@ def _argument_names(model: Any, args: tuple) -> list[str]:
     except (TypeError, ValueError):
         names = []
     return names if len(names) == len(args) else [f"input.{i}" if len(args) > 1 else "input" for i in range(len(args))]
+
+
+def as_jax(array: Any) -> Any:
+    """The array as JAX will see it: without x64, 64-bit types become 32-bit ones."""
+    import jax  # noqa: PLC0415
+
+    return jax.numpy.asarray(array)
 
 
 def is_container(tree: Any) -> bool:

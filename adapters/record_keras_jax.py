@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from oracle.adapters import record_keras_names as names
-from oracle.adapters.record_jax import EXECUTION, manifest, named_arrays
+from oracle.adapters.record_jax import EXECUTION, as_jax, manifest, named_arrays
 from oracle.adapters.record_jax_walk import OPTIMIZER_SCOPE, Traced, Walker
 from oracle.adapters.record_keras_plan import Plan
 from oracle.adapters.recording import base_manifest
@@ -41,7 +41,7 @@ class _Runner:
         self.paths = {id(layer): path for layer, path in names.layer_paths(model)}
         self.walker = Walker(full, keras_scope, "keras", "optree")
         self.data = {
-            name: self.walker.leaf(array, "input", name)
+            name: self.walker.leaf(as_jax(array), "input", name)
             for group, tree in (("input", plan.inputs), ("target", plan.target))
             for name, array in named_arrays(tree, "" if isinstance(tree, dict) else group).items()
         }

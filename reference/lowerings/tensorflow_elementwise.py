@@ -15,8 +15,8 @@ _JNP = """
     RealDiv=divide Maximum=maximum Minimum=minimum Pow=power
     Atan2=arctan2 Equal=equal NotEqual=not_equal Less=less LessEqual=less_equal Greater=greater
     GreaterEqual=greater_equal LogicalNot=logical_not LogicalAnd=logical_and LogicalOr=logical_or
-    BitwiseAnd=bitwise_and BitwiseOr=bitwise_or BitwiseXor=bitwise_xor LeftShift=left_shift
-    RightShift=right_shift Invert=invert ZerosLike=zeros_like OnesLike=ones_like
+    BitwiseAnd=bitwise_and BitwiseOr=bitwise_or BitwiseXor=bitwise_xor
+    ZerosLike=zeros_like OnesLike=ones_like
 """
 _LAX = """
     Rsqrt=rsqrt Erf=erf Erfc=erfc Erfinv=erf_inv Sigmoid=logistic Lgamma=lgamma Digamma=digamma
@@ -59,11 +59,8 @@ def cast(x: Any, DstT: str) -> Any:
 
 
 @op("Bitcast")
-def bitcast(x: Any, type: str) -> Any:
-    """The bit pattern of integers; a real number has none, so with floats there is no exact meaning."""
-    if "f" in (carrier(type).kind, x.dtype.kind):
-        return None
-    return lax.bitcast_convert_type(x, carrier(type))
+def bitcast(x: Any, type: str) -> None:
+    """The bits of a number: a real number has none, so the recorded ones stand."""
 
 
 @op("Div")
