@@ -5,10 +5,10 @@ const STEP_NAMES = ["≤ ½", "≤ 1", "≤ 2", "≤ 4", "≤ 16", "≤ 256", "�
 const USED_STEPS = [0.1, 0.25, 0.5, 1, 2, 16, 256, Infinity];
 const USED_NAMES = ["≤ 10 %", "≤ 25 %", "≤ 50 %", "≤ 100 %", "≤ 2×", "≤ 16×", "≤ 256×", "more"];
 const MEASURES = {
-  ulp: "max ulp; at scale for sums, flushing forgiven",
-  max_ulp: "max ulp, every element, strict",
+  ulp: "max ulp (sums at scale)",
+  max_ulp: "max ulp, strict",
   max_ulp_flush_tolerant: "max ulp, flushing forgiven",
-  budget_used: "share of the rounding budget used",
+  budget_used: "rounding budget used",
 };
 const DIRECTIONS = { "": "forward and gradient", forward: "forward", vjp: "gradient" };
 
@@ -233,7 +233,7 @@ function marks(cell) {
 
 function cellClass(cell) {
   const value = cell[filterState.measure];
-  if (cell.class) return "bin7";
+  if (cell.class) return `bin7 v-${cell.verdict}`;
   if (value === null) return `v-${cell.verdict}`;
   const steps = filterState.measure === "budget_used" ? USED_STEPS : STEPS;
   return `bin${steps.findIndex((limit) => value <= limit * (1 + 1e-6))} v-${cell.verdict}`;

@@ -231,6 +231,37 @@ def test_theme_button_switches_and_is_remembered(page):
     assert page.evaluate(paper) == after
 
 
+CONTRAST = """() => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const luminance = (colour) => {
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((v) => ((v / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return [...document.querySelectorAll(".swatch")].map((swatch) => {
+    const style = getComputedStyle(swatch);
+    const [dark, light] = [luminance(style.color), luminance(style.backgroundColor)].sort((a, b) => a - b);
+    return { contrast: (light + 0.05) / (dark + 0.05), lightness: luminance(style.backgroundColor) };
+  });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_scale_is_legible_and_ordered_without_colour(browser, address: str, scheme: str):
+    """WCAG 2.1's contrast of 4.5, and from 2 ulp on a lightness that only ever goes one way."""
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    swatches = page.evaluate(CONTRAST)
+    assert all(swatch["contrast"] >= 4.5 for swatch in swatches)
+    lightness = [swatch["lightness"] for swatch in swatches[2:]]
+    assert lightness == sorted(lightness, reverse=scheme == "light")
+    context.close()
+
+
 @pytest.mark.parametrize("width", [360, 768, 1920])
 def test_nothing_sticks_out_sideways(browser, address: str, width: int):
     context = browser.new_context(viewport={"width": width, "height": 800})
