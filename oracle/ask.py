@@ -12,7 +12,8 @@ from oracle.arguments import asked_config, bound_arguments
 from oracle.bench import Bench, Material, bench, result_shapes
 from oracle.errors import OracleError
 from oracle.plan import chosen_operations
-from oracle.reference.digits import proven_digits
+from oracle.reference.digits import proven_digits, unproven
+from oracle.reference.evaluate import R4
 from oracle.reference.formats import FORMATS, Format
 from oracle.reference.operation import Config, Operation
 from oracle.reference.true_value import program_of
@@ -135,7 +136,7 @@ def _digits(given: Material, found: Bench, count: int) -> dict[str, np.ndarray]:
     proven = proven_digits(program, given.operands, count)
     for text, truth_ in zip(proven, found.truths, strict=True):
         # Where no digits are proven, or a documented limit stands in for the formula, the truth says what is known.
-        for i in np.flatnonzero(np.equal(text, None) | (truth_.rung == 4)):
+        for i in np.flatnonzero(unproven(text) | (truth_.rung == R4)):
             text.flat[i] = truth_.digits(int(i), count)
     return dict(zip(given.labels, proven, strict=True))
 

@@ -45,8 +45,11 @@ def audit(
     from oracle.plan import Selection  # noqa: PLC0415
     from oracle.present import audit_and_report  # noqa: PLC0415
 
-    chosen = (tuple(names or ()) for names in (ops, adapter, format, mode, device))
-    audit_and_report(Selection(*chosen, full=full, seed=seed), out, _console())
+    operations, adapters, formats, modes, devices = (
+        tuple(names or ()) for names in (ops, adapter, format, mode, device)
+    )
+    selection = Selection(operations, adapters, formats, modes, devices, full=full, seed=seed)
+    audit_and_report(selection, out, _console())
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

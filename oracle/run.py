@@ -9,7 +9,7 @@ import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -49,7 +49,16 @@ LIMITS = {"quick": Limits(30.0, 60.0, 2000), "full": Limits(300.0, 1800.0, None)
 Show = Callable[[int], AbstractContextManager[Advance]]
 
 
-def audit(*operations: str, out: str | Path | None = None, **selected: Any) -> RunResults:
+def audit(
+    *operations: str,
+    adapters: Iterable[str] = (),
+    formats: Iterable[str] = (),
+    modes: Iterable[str] = (),
+    devices: Iterable[str] = (),
+    full: bool = False,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> RunResults:
     """How far each framework is from the truth, and whether that is still rounding.
 
     `operations` are names of operations or families (all without any); `adapters`, `formats`, `modes` and `devices`
@@ -59,8 +68,8 @@ def audit(*operations: str, out: str | Path | None = None, **selected: Any) -> R
 
         >>> oracle.audit("gelu", adapters=["torch"], formats=["float32"])
     """
-    chosen = {name: value if isinstance(value, bool | int) else tuple(value) for name, value in selected.items()}
-    return run(Selection(operations, **chosen), out)[0]
+    chosen = Selection(operations, tuple(adapters), tuple(formats), tuple(modes), tuple(devices), full=full, seed=seed)
+    return run(chosen, out)[0]
 
 
 def run(selection: Selection, out: str | Path | None = None, show: Show = silent) -> tuple[RunResults, Path]:

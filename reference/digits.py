@@ -24,7 +24,7 @@ def proven_digits(program: Program, inputs: Sequence[np.ndarray], count: int) ->
     texts = {o: np.full(program.variables[o].shape, None, object) for o in program.outputs}
     bits = int(count * _BITS_PER_DIGIT) + 16
     for doubling in range(_DOUBLINGS):
-        wanted = {o: np.equal(text, None) for o, text in texts.items() if np.equal(text, None).any()}
+        wanted = {o: mask for o, text in texts.items() if (mask := unproven(text)).any()}
         if not wanted:
             break
         precision = (bits + 64) << doubling
@@ -35,6 +35,11 @@ def proven_digits(program: Program, inputs: Sequence[np.ndarray], count: int) ->
             for place in map(tuple, np.argwhere(mask)):
                 texts[output][place] = _text(found[place], count, bits)
     return tuple(texts[o] for o in program.outputs)
+
+
+def unproven(texts: np.ndarray) -> np.ndarray:
+    """Where `proven_digits` left None."""
+    return np.array([text is None for text in texts.flat], bool).reshape(texts.shape)
 
 
 def _text(ball: flint.arb, count: int, bits: int) -> str | None:
