@@ -113,14 +113,16 @@ def _inputs(inputs: Mapping[str, Any], shown: int = 3) -> str:
 
 
 def _extent(row: Row) -> str:
-    """How far off, in words."""
-    label, ulp, used = error_class(row), shown_ulp(row), row.budget_used
-    parts = [_CLASS_WORDS[label]] if label else []
-    if not label and ulp is not None:
-        parts.append(f"{brief(ulp)} ulp" + (" at scale" if row.max_ulp_at_scale is not None else ""))
-    if not label and used is not None:
-        parts.append(f"{brief(used)} times the rounding budget")
-    return ", ".join(parts)
+    """How far off that is, in words."""
+    label = error_class(row)
+    if label:
+        return _CLASS_WORDS[label]
+    if not row.worst:
+        return ""
+    worst, scaled = row.worst[0], row.max_ulp_at_scale
+    ulp, used = worst["ulp"] if scaled is None else scaled, worst["budget_used"]
+    times = "" if used is None else f", {brief(used)} times the rounding budget"
+    return f"{brief(abs(ulp))} ulp{'' if scaled is None else ' at scale'}{times}"
 
 
 def digits(truth: str, significant: int = 10) -> str:

@@ -205,13 +205,17 @@ def shown_ulp(row: Row) -> float | None:
 
 
 def error_class(row: Row) -> str | None:
-    """The class of a row's error, if it has one."""
-    classes = row.classes
-    if classes["nan_mismatch"]:
-        return "NaN"
-    if classes["wrong_infinity"]:
-        return "inf"
-    return "±0" if classes["wrong_zero_sign"] and (shown_ulp(row) or 0) <= 0.5 else None
+    """The class of the row's worst error, if it is no number: "NaN", "inf" or "±0".
+
+    `row.classes` also counts what rounding excuses; the worst inputs begin with what it does not.
+    """
+    if not row.worst:
+        return None
+    worst = row.worst[0]
+    sides = [worst["actual"]["decimal"], worst["truth"]]
+    if worst["ulp"] is None:
+        return "NaN" if "nan" in sides else "inf"
+    return "±0" if worst["ulp"] == 0 and row.classes["wrong_zero_sign"] else None
 
 
 def largest(values: Any) -> float | None:

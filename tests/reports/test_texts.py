@@ -168,3 +168,12 @@ def test_junit_replaces_what_xml_cannot_hold(results: Results):
         )
         is not None
     )
+
+
+def test_an_excused_infinity_is_not_what_the_finding_is_about(results: Results):
+    """The sentence, its input and its numbers are of one element, whatever else the row counts."""
+    row = next(r for r in results.rows if r.op == "gelu" and r.framework == "jax" and r.verdict == "BEYOND_BUDGET")
+    excused = dataclasses.replace(row, classes={**row.classes, "wrong_infinity": 1}, budget_used=1e9)
+    finding = findings(Results(dataclasses.replace(results.run, rows=[excused])))[0]
+    assert finding.sentence.endswith("1.7e7 ulp, 4.2e6 times the rounding budget.")
+    assert "infinity" not in finding.sentence
