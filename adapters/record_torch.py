@@ -1,15 +1,18 @@
 """Recording a torch model, function or training step: every operation that really executed."""
 
+import dataclasses
+import functools
 import inspect
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 
 from oracle.adapters.record_torch_mode import Observer
 from oracle.adapters.record_torch_nodes import finish_nodes
+from oracle.adapters.record_torch_twin import compare, compiled_run, left_behind, unobserved_run
 from oracle.trace import Observation, StepResult, Trace
 
 
@@ -23,8 +26,12 @@ def record_torch(
     optimizer: Any = None,
     steps: int = 1,
     full: bool = False,
+    verify: bool = False,
 ) -> Trace:
     """Run `model` once on `inputs` and record every operation that executes.
+
+    A model compiled with `torch.compile` is recorded in its eager form; a copy of it also runs compiled, and
+    `Trace.compiled` keeps what that returned.
 
     Args:
         model: a module or a function of tensors.
@@ -36,25 +43,37 @@ def record_torch(
         optimizer: the optimizer to step; its gradients are set to None before each step.
         steps: how many training steps to run.
         full: keep every array. Otherwise each value is kept as statistics of a bounded sample.
+        verify: first run copies of model and optimizer unobserved, to compare the results bit by bit.
 
     Your code runs exactly as often as in a plain run; seeds, buffers, modes and flags end as after one.
     Raises `ValueError` for arguments that do not fit together.
     """
-    _check(train_step, loss, optimizer, steps)
+    _check(train_step, loss, optimizer, steps, verify)
     runner = Runner(model, inputs, full)
-    step = _step_function(train_step, loss, target, optimizer)
+    make_step = functools.partial(_step_function, train_step, loss, target)
+    alone = unobserved_run(runner, make_step, optimizer, steps) if verify else None
+    if runner.model is not model:
+        runner.keep_compiled(compiled_run(runner, model))
     with runner.watching(optimizer):
+        step = make_step(optimizer)
         results = tuple(runner.step(i, step) for i in range(steps))
-    return runner.trace(results)
+    trace = runner.trace(results)
+    if alone is None:
+        return trace
+    watched = left_behind(runner.model, *runner.returned)
+    return dataclasses.replace(trace, observation=compare(trace.observation.execution, alone, watched))
 
 
 StepFunction = Callable[[Callable[..., Any], tuple, dict], tuple[Any, Any]]
 
 
-def _check(train_step: Any, loss: Any, optimizer: Any, steps: int) -> None:
+def _check(train_step: Any, loss: Any, optimizer: Any, steps: int, verify: bool) -> None:
     if callable(train_step) and (loss is not None or optimizer is not None):
         raise ValueError("train_step is your own function: it computes the loss and steps the optimizer itself; "
                          "pass either train_step=<function>, or loss= and optimizer=")  # fmt: skip
+    if callable(train_step) and verify:
+        raise ValueError("verify=True runs copies of model and optimizer, and your train_step holds its own optimizer: "
+                         "pass loss= and optimizer= instead")  # fmt: skip
     if steps < 1:
         raise ValueError(f"steps is {steps}; expected 1 or more")
 
@@ -99,7 +118,9 @@ class Runner:
         import torch  # noqa: PLC0415
 
         self.torch = torch
-        self.model = getattr(model, "_orig_mod", model)
+        self.model = getattr(model, "_orig_mod", getattr(model, "_torchdynamo_orig_callable", model))
+        self.compiled: dict[str, int] = {}
+        self.returned: tuple[Any, Any] = (None, None)
         self.args, self.kwargs = _arguments(inputs)
         self.observer = Observer(full)
         self.named: dict[str, dict[str, Any]] = {"parameter": {}, "buffer": {}, "input": {}}
@@ -131,13 +152,18 @@ class Runner:
             self.named[role][name] = tensor
             self.started[role][name] = self.observer.versions.leaf(tensor, role, name)
 
+    def keep_compiled(self, output: Any) -> None:
+        """Keep what the compiled form returned."""
+        for name, tensor in named_tensors({"output": output}):
+            self.compiled[name] = self.observer.versions.leaf(tensor, "constant", f"compiled {name}")
+
     def _named_inputs(self) -> Iterator[tuple[str, Any]]:
         forward = getattr(self.model, "forward", self.model)
         try:
             bound = inspect.signature(forward).bind(*self.args, **self.kwargs).arguments
         except (TypeError, ValueError):  # a builtin, or a signature that a training step completes
             bound = dict(enumerate(self.args), **self.kwargs)
-        yield from _named_tensors(dict(bound))
+        yield from named_tensors(dict(bound))
 
     @contextmanager
     def watching(self, optimizer: Any) -> Iterator[None]:
@@ -168,11 +194,13 @@ class Runner:
     def _entered(self, module: Any, _: Any) -> None:
         places = self.observer.places
         if module not in places.names:
-            self.adopt(module, type(module).__name__)
+            with _unwatched():
+                self.adopt(module, type(module).__name__)
         places.enter(module)
 
     def _optimizing(self, optimizer: Any, *_: Any) -> None:
-        self.adopt_optimizer(optimizer)
+        with _unwatched():
+            self.adopt_optimizer(optimizer)
         self.observer.places.optimizing = True
 
     def step(self, index: int, function: StepFunction) -> StepResult:
@@ -180,11 +208,11 @@ class Runner:
         self.observer.step = index
         self.observer.places.calls.clear()
         with self.observer.mode():
-            output, loss = function(self.model, self.args, self.kwargs)
+            self.returned = output, loss = function(self.model, self.args, self.kwargs)
         read, parameters = self.observer.versions.read, self.named["parameter"]
         sources = {**parameters, **self.named["input"]}
         return StepResult(
-            outputs={name: read(t) for name, t in _named_tensors({"output": output})},
+            outputs={name: read(t) for name, t in named_tensors({"output": output})},
             loss=None if loss is None else read(loss),
             gradients={n: read(p.grad) for n, p in sources.items() if p.is_leaf and p.grad is not None},
             parameters={name: read(p) for name, p in parameters.items()},
@@ -205,8 +233,19 @@ class Runner:
             self.started["buffer"],
             results,
             self.observer.places.layers,
-            observation=Observation(f"torch {torch.__version__} eager, {torch.get_num_threads()} threads"),
+            self.compiled,
+            Observation(
+                f"torch {torch.__version__}, eager kernels, {torch.get_num_threads()} threads",
+                evidence="not compared with an unobserved run: a recording runs your code once (verify=True compares)",
+            ),
         )
+
+
+def _unwatched() -> AbstractContextManager:
+    """For our own operations while the user's are observed."""
+    from torch.utils._python_dispatch import _disable_current_modes  # noqa: PLC0415
+
+    return _disable_current_modes()
 
 
 def _arguments(inputs: Any) -> tuple[tuple, dict[str, Any]]:
@@ -223,7 +262,7 @@ def _tensor(x: Any) -> Any:
     return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
 
 
-def _named_tensors(tree: Any) -> Iterator[tuple[str, Any]]:
+def named_tensors(tree: Any) -> Iterator[tuple[str, Any]]:
     """Every tensor in a nest of containers, with its path ("logits", "past.0.1")."""
     import torch  # noqa: PLC0415
     from torch.utils._pytree import tree_flatten_with_path  # noqa: PLC0415
@@ -237,7 +276,7 @@ def _named_tensors(tree: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _first_scalar(result: Any) -> Any:
-    return next((t for _, t in _named_tensors(result) if t.numel() == 1), None)
+    return next((t for _, t in named_tensors(result) if t.numel() == 1), None)
 
 
 def _manifest(torch: Any) -> dict[str, str]:

@@ -178,4 +178,4 @@ def _flat(result: Any) -> list:
     """Results in order, nested lists flattened. Scalars that are no tensors do not count."""
     if isinstance(result, list | tuple):
         return [t for part in result for t in _flat(part)]
-    return [result] if result is None or hasattr(result, "untyped_storage") else []
+    return [result] if result is None or hasattr(result, "data_ptr") else []

@@ -58,13 +58,16 @@ class Versions:
     """The values of a recording, and which of them each tensor holds. `emit` records an overwrite as a node."""
 
     def __init__(self, full: bool, emit: Emit) -> None:
+        import torch  # noqa: PLC0415
         from torch.multiprocessing.reductions import StorageWeakRef  # noqa: PLC0415
 
+        self.strided = torch.strided
         self.full = full
         self.emit = emit
         self.guard = StorageWeakRef
         self.drafts: list[_Draft] = []
         self.storages: dict[int, _Storage] = {}
+        self.opaque: dict[int, tuple[Any, int]] = {}
 
     def read(self, tensor: Any) -> int:
         """The id of the value that `tensor` holds; one never seen before becomes a constant."""
@@ -72,6 +75,8 @@ class Versions:
 
     def leaf(self, tensor: Any, role: str, name: str = "") -> int:
         """The id of the value that `tensor` holds; one never seen before becomes a leaf."""
+        if tensor.layout is not self.strided:
+            return self._opaque(tensor, role, name)
         memory = tensor.untyped_storage()
         storage, geometry = self.storages.get(memory._cdata), geometry_of(tensor)
         if storage is None:
@@ -83,6 +88,8 @@ class Versions:
 
     def result(self, tensor: Any, role: str) -> tuple[int, bool]:
         """The id of the value that an operation returned, and whether it is new: a known view is not."""
+        if tensor.layout is not self.strided:
+            return self._opaque(tensor, role), True
         memory = tensor.untyped_storage()
         storage, geometry = self.storages.get(memory._cdata), geometry_of(tensor)
         if storage is None:
@@ -94,6 +101,9 @@ class Versions:
 
     def written(self, tensor: Any, role: str) -> int:
         """Record that `tensor` has been written: a new version of it, and of its storage."""
+        if tensor.layout is not self.strided:
+            self.opaque.pop(id(tensor), None)
+            return self._opaque(tensor, role)
         storage, geometry = self._storage(tensor.untyped_storage()), geometry_of(tensor)
         storage.version += 1
         storage.copy = None
@@ -107,6 +117,16 @@ class Versions:
         nothing = np.broadcast_to(np.zeros((), numpy_dtype(tensor)), geometry[1]) if self.full else None
         draft = _Draft(geometry[1], dtype_name(tensor.dtype), "constant", "uninitialised", nothing, None)
         return self._keep(storage, geometry, draft)
+
+    def _opaque(self, tensor: Any, role: str, name: str = "") -> int:
+        """A sparse tensor, or one in another library's layout: known as an object, kept dense."""
+        if id(tensor) not in self.opaque:
+            dense = tensor.detach().to_dense()
+            array = to_numpy(dense.reshape(-1)).reshape(dense.shape) if self.full else None
+            few = None if self.full else sample(dense, dense=False)
+            self.drafts.append(_Draft(tuple(dense.shape), dtype_name(dense.dtype), role, name, array, few))
+            self.opaque[id(tensor)] = (tensor, len(self.drafts) - 1)
+        return self.opaque[id(tensor)][1]
 
     def _first(self, tensor: Any, geometry: Geometry, memory: Any, role: str, name: str) -> int:
         return self._draft(self._storage(memory), tensor, geometry, role, name)

@@ -9,6 +9,8 @@ import numpy as np
 
 from oracle.reference.lazy import jnp
 from oracle.reference.lowerings.aten import aten
+from oracle.reference.lowerings.aten_activations import _gelu, _relu
+from oracle.reference.lowerings.aten_norms import _layer_norm
 
 _NO_MEANING = (None,) * 2
 
@@ -147,3 +149,63 @@ def _cudnn(
 ) -> tuple:  # fmt: skip
     _no_dropout(dropout_p)
     return (_attention(q, k, v, attn_bias, is_causal, scale)[0], None, *_NO_MEANING, *_NO_MEANING, None)
+
+
+@aten("_native_multi_head_attention")
+def _multi_head_attention(
+    query: Any, key: Any, value: Any, embed_dim: int, num_head: int, qkv_weight: Any, qkv_bias: Any, proj_weight: Any,
+    proj_bias: Any, mask: Any = None, need_weights: bool = True, average_attn_weights: bool = True,
+    mask_type: int | None = None,
+) -> tuple:  # fmt: skip
+    """Projected attention over (batch, length, features); a mask is true where attention is closed."""
+    weights, biases = jnp.split(qkv_weight, 3), jnp.split(qkv_bias, 3)
+    q, k, v = (
+        _heads(jnp.matmul(x, jnp.transpose(w)) + b, num_head)
+        for x, w, b in zip((query, key, value), weights, biases, strict=True)
+    )
+    allowed = None if mask is None else ~_spread_mask(mask, mask_type)
+    out, logsumexp = _attention(q, k, v, allowed, False, None)
+    merged = jnp.reshape(jnp.swapaxes(out, 1, 2), query.shape)
+    result = jnp.matmul(merged, jnp.transpose(proj_weight)) + proj_bias
+    if not need_weights:
+        return result, None
+    scores, open_ = _scores(q, k, allowed, False, None)
+    shares = jnp.where(open_, jnp.exp(jnp.where(open_, scores - logsumexp[..., None], 0.0)), 0.0)
+    return result, jnp.mean(shares, axis=1) if average_attn_weights else shares
+
+
+def _heads(x: Any, count: int) -> Any:
+    """(batch, length, features) to (batch, heads, length, features of a head)."""
+    return jnp.swapaxes(jnp.reshape(x, (*x.shape[:2], count, -1)), 1, 2)
+
+
+def _spread_mask(mask: Any, kind: int | None) -> Any:
+    """The mask as (batch, heads, queries, keys): kind 0 is queries by keys, 1 is batch by keys."""
+    mask = jnp.asarray(mask) != 0
+    return mask[:, None, None, :] if kind == 1 else mask
+
+
+@aten("_transformer_encoder_layer_fwd")
+def _encoder_layer(
+    x: Any, embed_dim: int, num_heads: int, qkv_weight: Any, qkv_bias: Any, proj_weight: Any, proj_bias: Any,
+    use_gelu: bool, norm_first: bool, eps: float, norm_weight_1: Any, norm_bias_1: Any, norm_weight_2: Any,
+    norm_bias_2: Any, ffn_weight_1: Any, ffn_bias_1: Any, ffn_weight_2: Any, ffn_bias_2: Any, mask: Any = None,
+    mask_type: int | None = None,
+) -> Any:  # fmt: skip
+    """A whole encoder layer in inference: attention and a feed-forward network, each added and normalised."""
+
+    def attend(y: Any) -> Any:
+        projections = (qkv_weight, qkv_bias, proj_weight, proj_bias)
+        return _multi_head_attention(y, y, y, embed_dim, num_heads, *projections, mask, False, True, mask_type)[0]
+
+    def feed_forward(y: Any) -> Any:
+        hidden = jnp.matmul(y, jnp.transpose(ffn_weight_1)) + ffn_bias_1
+        return jnp.matmul(_gelu(hidden) if use_gelu else _relu(hidden), jnp.transpose(ffn_weight_2)) + ffn_bias_2
+
+    norms = ((norm_weight_1, norm_bias_1), (norm_weight_2, norm_bias_2))
+    for block, (weight, bias) in zip((attend, feed_forward), norms, strict=True):
+        if norm_first:
+            x = x + block(_layer_norm(x, (embed_dim,), weight, bias, eps)[0])
+        else:
+            x = _layer_norm(x + block(x), (embed_dim,), weight, bias, eps)[0]
+    return x

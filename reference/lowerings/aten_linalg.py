@@ -46,19 +46,6 @@ def _addmm_activation(x: Any, a: Any, b: Any, beta: Any = 1, alpha: Any = 1, use
     return _gelu(y) if use_gelu else _relu(y)
 
 
-@aten("mkldnn_linear")
-def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    y = jnp.matmul(x, jnp.transpose(weight))
-    return y if bias is None else y + bias
-
-
-@aten("linear_backward")
-def _linear_backward(x: Any, grad: Any, weight: Any, output_mask: Sequence[bool]) -> tuple:
-    flat, inputs = jnp.reshape(grad, (-1, grad.shape[-1])), jnp.reshape(x, (-1, x.shape[-1]))
-    parts = (jnp.matmul(grad, weight), jnp.matmul(jnp.transpose(flat), inputs), jnp.sum(flat, axis=0))
-    return tuple(p if wanted else None for p, wanted in zip(parts, output_mask, strict=True))
-
-
 @aten("_trilinear")
 def _trilinear(
     a: Any, b: Any, c: Any, expand1: Any, expand2: Any, expand3: Any, sumdim: Any, unroll_dim: int = 1
@@ -70,10 +57,10 @@ def _trilinear(
 _LETTERS = ("", "W", "HW", "DHW")
 
 
-@aten("convolution", "_convolution")
+@aten("convolution")
 def _convolution(
     x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, output_padding: Any,
-    groups: int, *flags: bool,
+    groups: int,
 ) -> Any:  # fmt: skip
     """Cross-correlation of (N, C, *space) with (O, C / groups, *kernel); transposed, its adjoint."""
     rank = weight.ndim - 2

@@ -387,13 +387,73 @@ CASES |= {
     "_fused_adagrad_.default": [(*_LISTS[:2], [positive(3, 4), positive(4)], STEPS, dict(lr=0.1, lr_decay=0.2, weight_decay=0.3, eps=0.1, maximize=False))],
 }  # fmt: skip
 
+SINGLE = torch.float32
+LSTM = (real(4, 2, 3).to(SINGLE), real(20, 3).to(SINGLE), real(20, 5).to(SINGLE), real(20).to(SINGLE), real(20).to(SINGLE), real(2, 5).to(SINGLE), real(2, 5).to(SINGLE))
+_LSTM_FLAGS = (2, 5, 1, True, False, False, True)
+_CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_PROJECTIONS = (real(18, 6), real(18), real(6, 6), real(6))
+_ENCODER = (*_PROJECTIONS, True, False, 0.1, real(6), real(6), real(6), real(6), real(8, 6), real(8), real(6, 8), real(6))
+
+
+def _attention_gradient(*options: Any, **attributes: Any) -> Arguments:
+    out, logsumexp = _CPU_ATTENTION(Q, K, V, *options, **attributes)
+    causal = options[1] if options else False
+    return (real(2, 4, 5, 3, seed=7), Q, K, V, out, logsumexp, 0.0, causal, attributes)
+
+
+def _lstm_gradient(reverse: bool) -> Arguments:
+    y, h, c, workspace = torch.ops.aten.mkldnn_rnn_layer(*LSTM, reverse, [], *_LSTM_FLAGS)
+    grads = real(4, 2, 5, seed=1).to(SINGLE), real(2, 5, seed=1).to(SINGLE), real(2, 5, seed=2).to(SINGLE)
+    return (*LSTM, y, h, c, *grads, reverse, 2, 5, 1, True, True, False, [], False, workspace)
+
+
+_POOLED = torch.ops.aten.max_pool2d_with_indices(IMAGE, [3, 3], [2, 2], [1, 1])
+_POOLED_3D = torch.ops.aten.max_pool3d_with_indices(real(1, 2, 4, 5, 4), [2, 2, 2])
+_ADAPTED = torch.ops.aten.adaptive_max_pool2d(IMAGE, [4, 3])
+CASES |= {
+    "_scaled_dot_product_flash_attention_for_cpu_backward.default": [
+        _attention_gradient(), _attention_gradient(0.0, True), _attention_gradient(attn_mask=real(5, 6), scale=0.3),
+    ],
+    "_native_multi_head_attention.default": [
+        (real(2, 4, 6), real(2, 4, 6), real(2, 4, 6), 6, 2, *_PROJECTIONS, None, False),
+        (*[real(2, 4, 6)] * 3, 6, 2, *_PROJECTIONS, torch.eye(4) > 0, True, True, 0),
+    ],
+    "_transformer_encoder_layer_fwd.default": [
+        (real(2, 4, 6), 6, 2, *_ENCODER),
+        (real(2, 4, 6), 6, 2, *_ENCODER[:4], False, True, *_ENCODER[6:], torch.eye(2, 4) > 0, 1),
+    ],
+    "mkldnn_rnn_layer.default": [(*LSTM, reverse, [], *_LSTM_FLAGS) for reverse in (False, True)],
+    "mkldnn_rnn_layer_backward.default": [_lstm_gradient(False), _lstm_gradient(True)],
+    "max_pool2d_with_indices_backward.default": [(real(*_POOLED[0].shape), IMAGE, [3, 3], [2, 2], [1, 1], [1, 1], False, _POOLED[1])],
+    "max_pool3d_with_indices_backward.default": [(real(*_POOLED_3D[0].shape), real(1, 2, 4, 5, 4), [2, 2, 2], [2, 2, 2], [0, 0, 0], [1, 1, 1], False, _POOLED_3D[1])],
+    "adaptive_max_pool2d_backward.default": [(real(2, 3, 4, 3), IMAGE, _ADAPTED[1])],
+    "norm.ScalarOpt_dtype": [(CUBE, 2, dict(dtype=torch.float64))],
+    "norm.ScalarOpt_dim_dtype": [(CUBE, 2, [1], True, dict(dtype=torch.float64))],
+    "_amp_foreach_non_finite_check_and_unscale_.default": [([X, ROW], torch.zeros(1), torch.full((1,), 0.5))],
+}  # fmt: skip
+for _name in ("_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_fused_adagrad_"):
+    CASES[f"{_name}.tensor_lr"] = [
+        (*case[:-1], {**case[-1], "lr": torch.tensor(0.1, dtype=torch.float64)}) for case in CASES[f"{_name}.default"]
+    ]
+
 DEFECTS: dict[str, Arguments] = {
     "gelu.default": (-3 * positive(3, 4),),  # (1 + erf) cancels in the lower tail
     "gelu_backward.default": (X, -3 * positive(3, 4)),
     "hardsigmoid_backward.default": (X, X),  # one sixth is a float32 constant
 }
 
+ON_GPU = "the kernel is CUDA's"
 ELSEWHERE = {
     "_fused_rms_norm.default": "made of other operations on CPU",
     "_fused_rms_norm_backward.default": "as its forward operation",
+    "_scaled_dot_product_cudnn_attention.default": ON_GPU,
+    "_scaled_dot_product_efficient_attention.default": ON_GPU,
+    "_scaled_dot_product_efficient_attention_backward.default": ON_GPU,
+    "_scaled_dot_product_flash_attention.default": ON_GPU,
+    "_scaled_dot_product_flash_attention_backward.default": ON_GPU,
+    "_thnn_fused_gru_cell.default": ON_GPU,
+    "_thnn_fused_lstm_cell.default": ON_GPU,
+    "bmm.dtype": ON_GPU,
+    "mm.dtype": ON_GPU,
+    "hardsigmoid_backward.default": "a defect of torch, below",
 }
