@@ -74,7 +74,7 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
 
 
 def _worst(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The worst inputs of all rows, each with its case; those with the code that shows them lead.
+    """The worst inputs of all rows, each once and with its case; those with the code that shows them lead.
 
     A row's own reproduction is that of its first worst input.
     """
@@ -84,13 +84,16 @@ def _worst(rows: Sequence[Row]) -> list[dict[str, Any]]:
         for row in rows
         for place, worst in enumerate(row.worst)
     ]  # fmt: skip
-    entries.sort(key=_worst_last)
-    return entries[: -WORST_SHOWN - 1 : -1]
+    distinct: dict[str, dict[str, Any]] = {}
+    for entry in sorted(entries, key=_gravity, reverse=True):
+        same = (entry["inputs"] or entry["index"], entry["output"], entry["actual"])
+        distinct.setdefault(repr(same), entry)
+    return list(distinct.values())[:WORST_SHOWN]
 
 
-def _worst_last(entry: dict[str, Any]) -> tuple[bool, bool, float, float]:
+def _gravity(entry: dict[str, Any]) -> tuple[bool, bool, float, float]:
     ulp = entry["ulp"]
-    return ulp is None, bool(entry["reproduction"]), entry["budget_used"] or 0.0, abs(ulp or 0.0)
+    return bool(entry["reproduction"]), ulp is None, entry["budget_used"] or 0.0, abs(ulp or 0.0)
 
 
 def _curve(rows: Sequence[Row]) -> dict[str, list[float | None]] | None:

@@ -159,3 +159,11 @@ def test_a_reproduction_stands_beside_its_own_input_only(results: Results):
     entry = operation_detail(Results(run), "gelu")["directions"]["forward"][0]
     assert {w["inputs"]["x"]["decimal"] for w in entry["worst"] if w["reproduction"]} == {"-9.375"}
     assert len({w["inputs"]["x"]["decimal"] for w in entry["worst"]}) > 1
+
+
+def test_the_same_worst_input_is_shown_once(results: Results):
+    """Every region of the synthetic run repeats its worst input."""
+    entry = operation_detail(results, "gelu")["directions"]["forward"][0]
+    assert sum(w["inputs"]["x"]["decimal"] == "-9.375" for row in results.rows for w in row.worst) > 1
+    shown = [(w["inputs"]["x"]["decimal"], w["actual"]["decimal"]) for w in entry["worst"]]
+    assert len(shown) == len(set(shown))
