@@ -28,8 +28,7 @@ types: $(VENV)/.test $(VENV)/.wheel
 	$(OUTSIDE) $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --package oracle
 
 bench: $(VENV)/.all $(VENV)/.wheel  ## Ratios measured side by side in one run.
-	$(BIN)/python -m pip --quiet check
-	cd benchmarks && $(BIN)/python truth.py
+	$(OUTSIDE) $(BIN)/python $(CURDIR)/benchmarks/truth.py
 
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null \
