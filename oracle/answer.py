@@ -49,9 +49,14 @@ def judged(judged_by: Bench, label: str, response: Response) -> Judgement | str:
     if problem := _misfit(actual, truth):
         return problem
     fmt = FORMATS[actual.dtype.name]
-    errors = measure(actual, truth, fmt, flushed=judged_by.flushed[place])
+    labelled = given.named if given.operation.elementwise else None
     return judge(
-        errors, truth, judged_by.budgets[place], fmt, inputs=given.named if given.operation.elementwise else None
+        measure(actual, truth, fmt),
+        truth,
+        judged_by.budgets[place],
+        fmt,
+        inputs=labelled,
+        at_zero=judged_by.at_zero[place],
     )
 
 

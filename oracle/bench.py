@@ -8,7 +8,7 @@ import numpy as np
 
 from oracle.adapters import Request
 from oracle.candidates import Candidate
-from oracle.inputs import cotangents, generate
+from oracle.inputs import cotangents, flushed, generate
 from oracle.reference.budget import Budget
 from oracle.reference.formats import Format, format_named
 from oracle.reference.operation import Config, Operation, get_operation
@@ -91,12 +91,12 @@ def result_shapes(op: Operation, config: Config, arguments: Mapping[str, np.ndar
 
 @dataclass(frozen=True)
 class Bench:
-    """Truth and budget of each result; `flushed` is the truth at inputs whose subnormals are taken for zeros."""
+    """Truth and budget of each result; `at_zero` the same at inputs whose subnormals are taken for zeros."""
 
     given: Material
     truths: tuple[Truth, ...]
-    flushed: tuple[Truth, ...] | tuple[None, ...]
     budgets: tuple[Budget, ...]
+    at_zero: tuple[tuple[Truth, Budget], ...] | tuple[None, ...]
 
 
 def bench(given: Material, limit: int | None = None) -> Bench:
@@ -106,15 +106,9 @@ def bench(given: Material, limit: int | None = None) -> Bench:
     """
     op, config, fmt = given.operation, given.config, given.fmt
     truths = true_value(op, config, given.operands, fmt, limit=limit)
-    flushed = [_flush(x, fmt) for x in given.operands]
-    unchanged = all(a is b for a, b in zip(flushed, given.operands, strict=True))
-    others = (None,) * len(truths) if unchanged else true_value(op, config, flushed, fmt, limit=limit)
-    return Bench(given, truths, others, budget_of(op, config, given.operands, fmt))
-
-
-def _flush(x: np.ndarray, fmt: Format) -> np.ndarray:
-    """`x` with its subnormal numbers replaced by zeros of their sign; `x` itself where it has none."""
-    if x.dtype.kind != "f":
-        return x
-    small = (x != 0) & (np.abs(x) < fmt.tiny)
-    return np.where(small, np.copysign(0.0, x), x) if small.any() else x
+    budgets = budget_of(op, config, given.operands, fmt)
+    calm = [flushed(x, fmt) for x in given.operands]
+    if all(a is b for a, b in zip(calm, given.operands, strict=True)):
+        return Bench(given, truths, budgets, (None,) * len(truths))
+    there = true_value(op, config, calm, fmt, limit=limit)
+    return Bench(given, truths, budgets, tuple(zip(there, budget_of(op, config, calm, fmt), strict=True)))

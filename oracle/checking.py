@@ -152,17 +152,18 @@ def _judge_all(
     truths = _truths(programs[0], operands, formats)
     calm = {name: flushed(x, max(formats.values(), key=lambda f: f.tiny)) for name, x in operands.items()}
     unchanged = all(calm[name] is x for name, x in operands.items())
-    at_zero = (None,) * len(answers) if unchanged else _truths(programs[0], calm, formats)
     budgets = {fmt: _budgets(programs, operands, fmt) for fmt in set(formats.values())}
+    at_zero = None if unchanged else _truths(programs[0], calm, formats)
     labelled = operands if _is_elementwise(programs[0]) else None
     checked = []
     for place, (name, y) in enumerate(answers.items()):
         fmt = formats[name]
         try:
-            errors = measure(y, truths[place], fmt, flushed=at_zero[place])
+            errors = measure(y, truths[place], fmt)
         except ValueError as error:
             raise OracleError(f"{name}: {error}") from error
-        found = judge(errors, truths[place], budgets[fmt][place], fmt, inputs=labelled)
+        calmly = None if at_zero is None else (at_zero[place], _budgets(programs, calm, fmt)[place])
+        found = judge(errors, truths[place], budgets[fmt][place], fmt, inputs=labelled, at_zero=calmly)
         checked.append(CheckedArray(name, fmt.name, found))
     return tuple(checked)
 

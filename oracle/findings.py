@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oracle.metric import Errors
+from oracle.metric import Errors, measure
 from oracle.reference.budget import Budget
+from oracle.reference.formats import Format
 from oracle.reference.truth import REAL, Truth
 
 
@@ -51,16 +52,34 @@ def find(errors: Errors, truth: Truth, budget: Budget) -> Findings:
     )
 
 
-def tolerate_flushing(errors: Errors, truth: Truth, budget: Budget) -> Errors:
-    """`errors` with those that subnormal intermediate results taken for zero explain moved to the class `flushed`."""
+Standard = tuple[Truth, Budget]
+
+
+def tolerate_flushing(errors: Errors, standard: Standard, fmt: Format, at_zero: Standard | None = None) -> Errors:
+    """`errors` with those that flushing explains moved to the class `flushed`.
+
+    A subnormal intermediate result taken for zero explains an error within `Budget.flushing`, and an infinity or
+    NaN where that budget is infinite (a division by it). `at_zero` is the truth and the budget at the inputs with
+    subnormals replaced by zeros: an answer that is right there is explained by flushed inputs.
+    """
+    truth, budget = standard
     least, _, _ = _shares(errors, truth, budget.stepwise)
     flushing, _, _ = _shares(errors, truth, budget.flushing)
-    explained = (least > 1) & (flushing <= 1) & np.isfinite(budget.flushing)
+    number = (least > 1) & (flushing <= 1) & np.isfinite(budget.flushing)
+    classed = (errors.nan_mismatch | errors.wrong_infinity) & (truth.special == REAL) & np.isinf(budget.flushing)
+    explained = number | (classed & np.isfinite(budget.stepwise))
+    if at_zero is not None:
+        there = tolerate_flushing(measure(errors.actual, at_zero[0], fmt), at_zero, fmt)
+        found = find(there, *at_zero)
+        explained |= find(errors, truth, budget).beyond & ~found.beyond & ~found.unjudged
     return replace(
         errors,
         flushed=errors.flushed | explained,
         tolerant_low=np.where(explained, 0.0, errors.tolerant_low),
         tolerant_high=np.where(explained, 0.0, errors.tolerant_high),
+        nan_mismatch=errors.nan_mismatch & ~explained,
+        wrong_infinity=errors.wrong_infinity & ~explained,
+        wrong_zero_sign=errors.wrong_zero_sign & ~explained,
     )
 
 

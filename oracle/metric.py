@@ -68,15 +68,14 @@ class Errors:
         return low, high
 
 
-def measure(actual: np.ndarray, truth: Truth, fmt: Format, *, flushed: Truth | None = None) -> Errors:
+def measure(actual: np.ndarray, truth: Truth, fmt: Format) -> Errors:
     """The errors of `actual`, numbers of `fmt` (any dtype that holds them exactly), against `truth`.
 
-    `flushed` is the truth at the inputs with subnormals replaced by zero: with it a kernel that flushes its
-    inputs is told from a wrong one. The overflow threshold is the largest finite value plus half an ulp; a
-    format without infinities (float8_e4m3fn) may answer an overflow by NaN or by its largest value, both are
-    conventions. Raises `ValueError` when the shapes differ or a number is not one of `fmt`.
+    The overflow threshold is the largest finite value plus half an ulp; a format without infinities
+    (float8_e4m3fn) may answer an overflow by NaN or by its largest value, both are conventions. Raises
+    `ValueError` when the shapes differ or a number is not one of `fmt`.
     """
-    y = _checked(actual, truth, fmt)
+    y = actual = _checked(actual, truth, fmt)
     below, above = truth.rounded_bounds(fmt)
     if not fmt.has_inf:
         y = _overflow_as_infinity(y, below, above, fmt)
@@ -88,14 +87,15 @@ def measure(actual: np.ndarray, truth: Truth, fmt: Format, *, flushed: Truth | N
     overflowed = np.isinf(y) & (below == y) & (above == y)
     no_number = nan_mismatch | wrong_infinity | (truth.special != REAL)
     low, high = (np.where(no_number, np.nan, np.where(overflowed, 0.0, end)) for end in (low, high))
-    tolerant_low, tolerant_high, taken_for_zero = _tolerate(y, (low, high), truth, flushed, fmt)
+    subnormal = (truth.special == REAL) & (truth.binades()[1] < fmt.e_min)
+    flushed = (y == 0) & subnormal & (_magnitude(low, high)[0] > 0.5)
     right_special = ((truth.special == NAN) & np.isnan(y)) | (truth.special == UNDEFINED)
     certain = ((y == below) & (y == above)) | right_special
     return Errors(
-        actual=y, low=low, high=high, tolerant_low=tolerant_low, tolerant_high=tolerant_high,
-        ulp_exponent=ulp_exponent, nan_mismatch=nan_mismatch & ~taken_for_zero,
-        wrong_infinity=wrong_infinity & ~taken_for_zero, wrong_zero_sign=wrong_zero_sign & ~taken_for_zero,
-        flushed=taken_for_zero, infinity_low=np.where(wrong_infinity, infinity_low, np.nan),
+        actual=actual, low=low, high=high, tolerant_low=np.where(flushed, 0.0, low),
+        tolerant_high=np.where(flushed, 0.0, high), ulp_exponent=ulp_exponent, nan_mismatch=nan_mismatch,
+        wrong_infinity=wrong_infinity, wrong_zero_sign=wrong_zero_sign & ~flushed, flushed=flushed,
+        infinity_low=np.where(wrong_infinity, infinity_low, np.nan),
         rounded_certain=certain & ~wrong_zero_sign, decided=truth.decided(fmt),
         rounded_impossible=nan_mismatch | wrong_infinity | wrong_zero_sign | (y < below) | (y > above),
     )  # fmt: skip
@@ -169,31 +169,6 @@ def _difference(
     exact &= (np.ldexp(hi, -scale) == t[0]) & (np.ldexp(lo, -scale) == t[1])
     slack = np.where(exact | np.isinf(total), 0.0, _SLACK * (np.abs(total) + np.abs(lo)) + 4 * _LEAST)
     return total - slack, total + slack
-
-
-def _tolerate(
-    y: np.ndarray, strict: tuple[np.ndarray, np.ndarray], truth: Truth, flushed: Truth | None, fmt: Format
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The error interval when subnormal inputs and results may be taken for zero, and where that was needed.
-
-    An answer that may be within half an ulp of the truth needs no such excuse.
-    """
-    low, high = strict
-    needed = np.zeros(y.shape, bool)
-    zero = np.zeros(y.shape)
-    alternatives = [((y == 0) & (truth.special == REAL) & (truth.binades()[1] < fmt.e_min), zero, zero)]
-    if flushed is not None:
-        at_zero = measure(y, flushed, fmt)
-        alternatives.append((~_is_class(at_zero), at_zero.tolerant_low, at_zero.tolerant_high))
-    for allowed, other_low, other_high in alternatives:
-        better = allowed & ~(_magnitude(low, high)[0] <= np.fmax(0.5, _magnitude(other_low, other_high)[1]))
-        low, high = np.where(better, other_low, low), np.where(better, other_high, high)
-        needed |= better
-    return low, high, needed
-
-
-def _is_class(errors: Errors) -> np.ndarray:
-    return errors.nan_mismatch | errors.wrong_infinity
 
 
 def _magnitude(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

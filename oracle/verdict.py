@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oracle.evidence import Evidence, curve, finite, histogram
-from oracle.findings import Findings, find, middle_of, tolerate_flushing
+from oracle.findings import Findings, Standard, find, middle_of, tolerate_flushing
 from oracle.metric import Errors
 from oracle.reference.budget import Budget
 from oracle.reference.formats import Format
@@ -56,13 +56,16 @@ def judge(
     fmt: Format,
     *,
     inputs: Mapping[str, np.ndarray] | None = None,
+    at_zero: Standard | None = None,
 ) -> Judgement:
     """The verdict on one array of answers, with its evidence.
 
-    `inputs` are the operands by name, of the answer's shape, of an elementwise operation: they label the
-    worst elements, the table of special values, and with one real operand the curve of error against input.
+    `inputs` are the operands by name, of the answer's shape, of an elementwise operation: they label the worst
+    elements, the table of special values, and with one real operand the curve of error against input. `at_zero`
+    is the truth and the budget at the inputs with subnormals replaced by zeros, if there are any: with it a
+    kernel that flushes its inputs is told from a wrong one.
     """
-    errors = tolerate_flushing(errors, truth, budget)
+    errors = tolerate_flushing(errors, (truth, budget), fmt, at_zero)
     found = find(errors, truth, budget)
     low, high = errors.magnitude()
     counted = errors.numeric & errors.decided

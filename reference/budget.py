@@ -24,8 +24,6 @@ HONEST_ULPS = {"pow": 4.0, "erfc": 4.0, "erf_inv": 4.0, "asinh": 4.0, "acosh": 4
 DIVISION_ROUNDINGS = 2.0
 # In 16 and 8 bits a function is computed in float32 and rounded once.
 ROUNDED_ONCE_ULPS = 0.51
-# A library's function may halve its argument or its result on the way, and flush that.
-_FLUSH_SLACK = 4.0
 _SCALE_UNIT = 2.0**-40
 _DEVIATIONS = 5.0
 
@@ -73,7 +71,7 @@ def rounding_budget(program: Program, inputs: Sequence[np.ndarray], fmt: Format)
 
 def _flushing(fmt: Format) -> Arithmetic:
     wide = format_named(fmt.accumulate)
-    return replace(_fused(fmt), quantum_sum=wide.tiny, flush=_FLUSH_SLACK * wide.tiny)
+    return replace(_fused(fmt), quantum_sum=wide.tiny, flush=wide.tiny)
 
 
 def _underflows(values: Sequence[Ball | None], threshold: float) -> bool:

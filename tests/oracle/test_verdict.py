@@ -127,6 +127,26 @@ def test_a_flushed_intermediate_explains_no_more_than_it_can():
     assert verdict_on([0, 0, 50], allowed=allowed).verdict is Verdict.BEYOND_BUDGET
 
 
+def test_an_infinite_flushing_budget_explains_an_infinity_and_no_number():
+    truth = Truth.exact(np.full(2, 1.5))
+    errors = measure(np.array([np.inf, np.nan]), truth, FLOAT32)
+    found = judge(errors, truth, budget((2,), flushing=np.inf), FLOAT32)
+    assert found.verdict is Verdict.WITHIN_BUDGET
+    assert found.classes == {"nan_mismatch": 0, "wrong_infinity": 0, "wrong_zero_sign": 0, "flushed": 2}
+
+
+def test_flushed_inputs_are_told_from_wrong_answers():
+    """ln of a subnormal taken for zero is minus infinity; any other answer stays wrong."""
+    truth, there = Truth.exact(np.full(3, -92.1034)), Truth.exact(np.full(3, -np.inf))
+    errors = measure(FLOAT32.round([-np.inf, np.inf, -80.0]), truth, FLOAT32)
+    allowed = budget((3,), 1e-5, 1e-5)
+    found = judge(errors, truth, allowed, FLOAT32, at_zero=(there, allowed))
+    assert found.classes == {"nan_mismatch": 0, "wrong_infinity": 1, "wrong_zero_sign": 0, "flushed": 1}
+    assert found.verdict is Verdict.BEYOND_BUDGET
+    assert found.reason.startswith("1 of 3 differ by more than rounding can explain; 1 of 3 infinite")
+    assert judge(errors, truth, allowed, FLOAT32).classes["flushed"] == 0
+
+
 def test_nothing_to_compare_with_is_undecided():
     undefined = Truth.exact(np.zeros(2))
     undefined = Truth(undefined.hi, undefined.lo, undefined.rad, undefined.exponent,
