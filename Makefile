@@ -3,11 +3,13 @@ SHELL := bash
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find oracle reference adapters reports -name '*.py' -o -path 'reports/*' -type f) pyproject.toml README.md
+SOURCES := $(shell find oracle reference adapters reports -type f -not -path '*/__pycache__/*' -not -path 'reports/published/*') \
+  pyproject.toml README.md
 PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 # Tests run outside the checkout, so that `import oracle` can only mean the installed wheel.
 OUTSIDE := cd "$$(mktemp -d)" &&
-PYTEST := $(BIN)/pytest --config-file $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests
+INSTALLED := $(BIN)/python -c 'import oracle, sys; sys.exit(not oracle.__file__.startswith(sys.prefix))'
+PYTEST := $(INSTALLED) && $(BIN)/pytest --config-file $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests
 
 .PHONY: audit test test-full lint types bench chromium clean
 
@@ -25,7 +27,8 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.test $(VENV)/.wheel
-	$(OUTSIDE) $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --package oracle
+	$(OUTSIDE) $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --package oracle \
+	  --cache-dir $(CURDIR)/.mypy_cache
 
 bench: $(VENV)/.all $(VENV)/.wheel  ## Ratios measured side by side in one run.
 	$(OUTSIDE) $(BIN)/python $(CURDIR)/benchmarks/truth.py
