@@ -48,9 +48,12 @@ def norm(name: str, arguments: str, weights: str = "(layer.gamma, weight), (laye
 
 
 def recurrent(name: str, initial: str, final: str, convert: str = "", bias: str = "") -> str:
-    """A recurrent layer: batch first, the kernels transposed; `convert` reorders the gates."""
+    """A recurrent layer: batch first, the kernels transposed; `convert` reorders the gates.
+
+    The initial value is of no account but must exist: the default one needs a decomposition that bfloat16 lacks.
+    """
     build = f"""
-layer = keras.layers.{name}, return_sequences=True, return_state=True, dtype=dtype)
+layer = keras.layers.{name}, recurrent_initializer="zeros", return_sequences=True, return_state=True, dtype=dtype)
 layer.build((x.shape[1], x.shape[0], x.shape[2]))"""
     weights = f"""
     (layer.cell.kernel, keras.ops.transpose(weight_ih)),
