@@ -43,7 +43,7 @@ def summarise(samples: Sequence[np.ndarray | None], sizes: Sequence[int]) -> lis
         if few is not None and few.size:
             groups.setdefault(few.size, []).append(i)
     for members in groups.values():
-        table = np.stack([samples[i] for i in members]).astype(np.float64)  # type: ignore[misc]
+        table = np.stack([samples[i].astype(np.float64) for i in members])  # type: ignore[union-attr]
         for i, stats in zip(members, _summaries(table, [sizes[i] for i in members]), strict=True):
             results[i] = stats
     return results

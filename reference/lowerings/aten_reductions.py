@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from oracle.reference.lazy import jnp, lax
-from oracle.reference.lowerings.aten import aten, axes_of, cast, product, real
+from oracle.reference.lowerings.aten import aten, axes_of, cast, is_real, product, real
 
 
 @aten("sum", "sum.dim_IntList")
@@ -141,7 +141,14 @@ def _cummax(x: Any, dim: int) -> tuple:
     return values, lax.cummax(jnp.where(x == values, place, 0), axis)
 
 
-@aten("sort", "sort.stable")
+@aten("sort")
+def _sort_in_any_order(x: Any, dim: int = -1, descending: bool = False) -> tuple:
+    """Equal elements may come in any order: of integers, where they are common, the recorded one is taken."""
+    values, order = _sort(x, dim, descending)
+    return values, order if is_real(x) else None
+
+
+@aten("sort.stable")
 def _sort(x: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> tuple:
     if not jnp.ndim(x):
         return x, jnp.zeros((), jnp.int64)
