@@ -17,6 +17,8 @@ SLACK = 1 + 2.0**-30
 
 _OVERFLOWING = {"exp", "exp2", "expm1", "sinh", "cosh", "lgamma", "digamma"}
 
+# SciPy's erfc and expit give zero where the value is subnormal.
+_FLUSHED = 2.0**-1021
 _GAMMA_FAMILY = {"lgamma", "digamma"}
 
 FUNCTIONS: dict[str, Callable[..., Ball]] = {}
@@ -42,6 +44,7 @@ def _unary(
             moved = moved + _cancellation(name, x.mid)
         known = exact(x.mid) & x.is_exact & (a.exact | (mid == 0))
         count = np.where(known, 0.0, 2 * a.function_ulps(name))
+        moved = moved + np.where((np.abs(mid) < _FLUSHED) & ~known, _FLUSHED, 0.0)
         return _with_poles(name, x, a.rounded(mid, moved, count, floor=~known & np.isfinite(x.mid)))
 
     FUNCTIONS[name] = rule
@@ -272,7 +275,10 @@ def _polygamma(a: Arithmetic, order: Ball, x: Ball, **_: object) -> Ball:
     mid = np.where(usable, sp.polygamma(n, np.where(usable, x.mid, 1.0)), np.inf)
     steepest = np.abs(sp.polygamma(n + 1, np.where(usable, x.mid - x.radius, 1.0)))
     moved = np.where(x.radius > 0, x.radius * steepest * SLACK, 0.0)
-    return a.rounded(mid, np.where(usable, moved, np.inf), 2 * a.function_ulps("polygamma"))
+    result = a.rounded(mid, np.where(usable, moved, np.inf), 2 * a.function_ulps("polygamma"))
+    # At its poles ψ' grows without bound on both sides.
+    pole = x.is_exact & order.is_exact & (order.mid == 1) & (x.mid <= 0) & (x.mid == np.rint(x.mid))
+    return Ball(result.mid, np.where(pole, 0.0, result.radius))
 
 
 @_register("atan2")
