@@ -52,7 +52,8 @@ def _is_nan(ball: Ball) -> np.ndarray:
 
 
 def _sign(ball: Ball) -> np.ndarray:
-    return np.where(np.isnan(ball.mid), 0.0, np.sign(ball.mid))
+    # NumPy's sign of -0.0 is 0.0, and 1/-0.0 is not 1/0.0.
+    return np.where(np.isnan(ball.mid), 0.0, np.where(ball.mid == 0, ball.mid, np.sign(ball.mid)))
 
 
 def _is_certain(ball: Ball, signed: bool) -> np.ndarray:
