@@ -17,8 +17,12 @@ def _configs(**attrs: Any) -> list[Config]:
 
 
 def stable_softplus(x: "jax.Array") -> "jax.Array":
-    """ln(1 + e^x) as max(x, 0) + ln(1 + e^-|x|): no overflow, no cancellation."""
-    return lax.max(x, jnp.zeros_like(x)) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    """ln(1 + e^x) as max(x, 0) + ln(1 + e^-|x|): no overflow, no cancellation.
+
+    Both branches are smooth, so that the derivative at zero is 1/2; that of max and |x| would be a convention.
+    """
+    positive = x > 0
+    return jnp.where(positive, x, 0) + jnp.log1p(jnp.exp(jnp.where(positive, -x, x)))
 
 
 @activation("relu", formula="max(x, 0)", source="Nair & Hinton 2010", special=limits(0.0, INF))
