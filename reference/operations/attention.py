@@ -2,10 +2,8 @@
 
 import functools
 
-import numpy as np
-
 from oracle.reference.constants import exact
-from oracle.reference.lazy import jax, jnp, lax
+from oracle.reference.lazy import jax, jnp, lax, np
 from oracle.reference.operation import Arg, Config, operation
 
 attention = functools.partial(

@@ -9,9 +9,7 @@ import functools
 import itertools
 from collections.abc import Iterator
 
-import numpy as np
-
-from oracle.reference.lazy import jax, jnp
+from oracle.reference.lazy import jax, jnp, np
 from oracle.reference.operation import Arg, Config, operation
 
 Pair = tuple[int, int]
