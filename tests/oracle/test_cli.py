@@ -12,7 +12,7 @@ import oracle
 from oracle.cli import _run
 from oracle.errors import OracleBugError, OracleError
 
-FRAMEWORKS = {"jax", "torch", "tensorflow", "keras", "flint", "numba"}
+FRAMEWORKS = {"numpy", "jax", "torch", "tensorflow", "keras", "flint", "numba"}
 
 
 def said(capsys, *arguments):
