@@ -140,7 +140,8 @@ class Runner:
             self._adopt_tensor("buffer", dot + name, tensor)
 
     def adopt_optimizer(self, optimizer: Any) -> None:
-        """Name the state that an optimizer brings along from earlier steps."""
+        """Note an optimizer's settings, and name the state that it brings along from earlier steps."""
+        self.observer.places.name_optimizer(optimizer)
         names = {id(p): n for n, p in self.named["parameter"].items()}
         for parameter, state in optimizer.state.items():
             for key, tensor in state.items():

@@ -14,6 +14,9 @@ _HIDDEN_WRITES = {"aten.native_batch_norm.default": (3, 4), "aten.cudnn_batch_no
 _WITHOUT_MEANING = frozenset(("device", "layout", "pin_memory", "memory_format", "generator", "non_blocking"))
 
 
+_LITERALS = frozenset((type(None), bool, int, float, str))
+
+
 class _Kind(NamedTuple):
     """What the recorder must know of an operator. `composite` says whether it is made of others, on CPU and on GPU."""
 
@@ -100,6 +103,8 @@ class Observer:
         if kind.name.startswith("aten.as_strided"):  # strides speak of memory: the lowering must know where `self` lies
             attrs["base"] = described(geometry_of(args[0]))
         result = func(*args, **kwargs)
+        if isinstance(result, bool | int | float):
+            attrs["result"] = result  # the program's own decisions may hang on it
         written = [t for t in self._written(kind, args, kwargs) if t is not None]
         if kind.allocates:
             self.versions.uninitialised(result)
@@ -154,11 +159,11 @@ class Observer:
 
     def tree(self, value: Any) -> Tree:
         """An argument as a tree: tensors become references, everything else JSON literals."""
+        if type(value) in _LITERALS:
+            return value
         torch = self.torch
         if isinstance(value, torch.Tensor):
             return reference(self.versions.read(value))
-        if value is None or isinstance(value, bool | int | float | str):
-            return value
         if isinstance(value, list | tuple):
             return [self.tree(v) for v in value]
         if isinstance(value, torch.dtype):

@@ -49,6 +49,12 @@ class Places:
                 self.names[module] = name
                 self.layers[name] = Layer(_class_name(module), _settings(module), module.training)
 
+    def name_optimizer(self, optimizer: Any) -> None:
+        """Note the settings of an optimizer, of its first group of parameters."""
+        settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params" and _literal(v) is not None}
+        kind = f"torch.optim.{type(optimizer).__name__}"
+        self.layers["optimizer"] = Layer(kind, {k: _literal(v) for k, v in settings.items()})
+
     def enter(self, module: Any) -> None:
         """A module's `forward` begins."""
         name = self.names[module]

@@ -139,10 +139,11 @@ class Versions:
 
     def _view(self, storage: _Storage, tensor: Any, geometry: Geometry) -> int:
         """Record a new view of known memory. One that rearranges a known value has that value's statistics."""
-        size = math.prod(geometry[1])
-        if not self.full and is_dense(geometry, size):
+        if not self.full:
+            size = math.prod(geometry[1])
             for other, (held, version) in storage.holders.items():
-                if version == storage.version and other[0] == geometry[0] and is_dense(other, size):
+                same = version == storage.version and other[0] == geometry[0] and math.prod(other[1]) == size
+                if same and is_dense(other, size) and is_dense(geometry, size):
                     draft = _Draft(geometry[1], dtype_name(tensor.dtype), "intermediate", "", None, None, held)
                     return self._keep(storage, geometry, draft)
         return self._draft(storage, tensor, geometry, "intermediate", "")

@@ -172,7 +172,16 @@ def test_what_a_trace_knows_of_the_model() -> None:
     assert trace.gradients.keys() == trace.updated.keys() == trace.parameters.keys()
     assert trace.layers["norm"].settings["eps"] == 1e-5
     assert trace.layers["drop"].training is True
+    assert trace.layers["optimizer"].kind == "torch.optim.SGD"
+    assert trace.layers["optimizer"].settings["momentum"] == 0.9
     assert set(trace.inputs) == {"x"}
+
+
+def test_the_result_of_a_question_is_kept() -> None:
+    _, trace = _train()
+    question = _of(trace, "_local_scalar_dense.default")[0]
+    assert isinstance(question.attrs["result"], float)
+    assert question.scope == ""
 
 
 def test_random_draws_are_leaves() -> None:
