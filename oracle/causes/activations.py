@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import scipy.special as sp
@@ -60,7 +60,9 @@ def _apply(function: Function, x: int, values: Values) -> np.ndarray:
     return function(values[x])
 
 
-def _applied(side: Side, region: tuple, matches: dict) -> Iterator[tuple[int, LoweredNode, str]]:
+def _applied(
+    side: Side, region: tuple, matches: Mapping[int, tuple[int, ...]]
+) -> Iterator[tuple[int, LoweredNode, str]]:
     """(input, node, activation) for nodes that make an activation of a value with a counterpart."""
     inputs = [i for node in region for i in node.reals if matches.get(i) and side.run.values[i].size > 1]
     for x in dict.fromkeys(inputs):

@@ -1,5 +1,6 @@
 """A constant factor: a sum for a mean, Bessel's correction, a forgotten attention scale."""
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -27,7 +28,7 @@ def constant_factor(context: Context) -> Iterator[Candidate]:
             if code:
                 yield Candidate(
                     code,
-                    after(context.b, node_b, lambda made, f=factor: made * f),
+                    after(context.b, node_b, functools.partial(np.multiply, factor)),
                     node_a,
                     node_b,
                     fix_a=f"divide by {factor:.10g} at {place(node_a)}",

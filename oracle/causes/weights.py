@@ -47,7 +47,9 @@ def flatten_order(context: Context) -> Iterator[Candidate]:
                     places = np.arange(size).reshape(shape).transpose(order).reshape(-1)
                     if not np.array_equal(places, np.arange(size)):
                         moved = tuple(shape[k] for k in order)
-                        detail = f"the {size} features are flattened in the order {moved} on one side, {shape} on the other"
+                        detail = (
+                            f"the {size} features are flattened in the order {moved} on one side, {shape} on the other"
+                        )
                         array = np.take(weight, places, axis)
                         yield _simple(context, "flatten-order", j, node, (array, detail))
 
@@ -110,7 +112,9 @@ def _leaves(side: Side, region: tuple[LoweredNode, ...]) -> list[tuple[int, Lowe
         return []
     scope, phase = region[0].node.scope, region[0].node.phase
     nodes = [n for n in side.network.nodes if n.node.scope == scope and n.node.phase == phase]
-    near = nodes if len(nodes) <= _REACH else [n for n in nodes if any(i not in side.producers for i in n.reals)][:_REACH]
+    near = (
+        nodes if len(nodes) <= _REACH else [n for n in nodes if any(i not in side.producers for i in n.reals)][:_REACH]
+    )
     found: dict[int, LoweredNode] = {}
     for node in (region[0], *near):
         for i in _origins(side, node):
