@@ -28,7 +28,8 @@ class Capability(NamedTuple):
     reason: str
 
 
-_KNOWN: dict[tuple[str, ...], tuple[Capability, ...]] = {}
+Key = tuple[str, str, str, str, str]  # adapter, operation, format, mode, device
+_KNOWN: dict[Key, tuple[Capability, ...]] = {}
 
 
 def capabilities(
@@ -50,7 +51,7 @@ def capabilities(
     return [line for key in asked for line in _KNOWN[key]]
 
 
-def _probe(worker: Worker, key: tuple[str, ...]) -> Iterator[Capability]:
+def _probe(worker: Worker, key: Key) -> Iterator[Capability]:
     op = get_operation(key[1])
     request = example(op, _config(worker, op, key), *key[2:])
     outcome = worker.run(request)
@@ -61,7 +62,7 @@ def _probe(worker: Worker, key: tuple[str, ...]) -> Iterator[Capability]:
         yield Capability(*key, "vjp", outcome.reason or "; ".join(refused))
 
 
-def _config(worker: Worker, op: Operation, key: tuple[str, ...]) -> Config:
+def _config(worker: Worker, op: Operation, key: Key) -> Config:
     """The first configuration that the adapter's row covers, or the first of all."""
     covered = (c for c in op.configs if worker.adapter.refusal(example(op, c, *key[2:])) is None)
     return next(covered, op.configs[0])

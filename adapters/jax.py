@@ -78,8 +78,8 @@ class JaxEngine(Engine):
 
         return {
             "xla_flags": str(jax.config.values.get("xla_flags", "")),
-            "default_matmul_precision": jax.config.jax_default_matmul_precision,
-            "x64_default": jax.config.jax_enable_x64,
+            "default_matmul_precision": jax.config.values["jax_default_matmul_precision"],
+            "x64_default": jax.config.values["jax_enable_x64"],
             "backend": jax.default_backend(),
             "hardware": [str(d) for d in jax.devices()],
         }

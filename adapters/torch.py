@@ -63,7 +63,7 @@ class TorchEngine(Engine):
         if kind(request.device) == "cpu":
             yield
             return
-        flags = torch.backends.cuda.matmul, torch.backends.cudnn
+        flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
         before = [f.allow_tf32 for f in flags]
         for f in flags:
             f.allow_tf32 = request.device.endswith("-tf32")

@@ -161,7 +161,7 @@ _hiding = threading.Lock()
 def _main_file_hidden() -> Iterator[None]:
     main = sys.modules["__main__"]
     with _hiding:
-        hidden = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+        hidden: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
         try:
             main.__spec__ = main.__file__ = None
             yield
