@@ -1,4 +1,4 @@
-"""Reproductions of what an audit found: a script for the gravest answer of each operation, candidate and format.
+"""Reproductions of what an audit found: scripts that print the number that it saw.
 
 They are made last, by the same workers, which run every script that they shorten.
 """
@@ -17,8 +17,8 @@ from oracle.types import Case, Row, Verdict
 def reproduced(rows: Iterable[Row], workers: Mapping[str, Worker], full: bool) -> Iterator[Row]:
     """The rows that get a reproduction now, with it.
 
-    In a full audit these are all that have a worst element, in a quick one those beyond rounding, one for each result
-    of an operation, candidate and format.
+    In a full audit these are all that have a worst element; in a quick one the gravest beyond rounding of each
+    operation, direction and candidate.
     """
     able = [row for row in rows if row.worst and not row.reproduction and row.framework in workers]
     wanted = able if full else _gravest(row for row in able if row.verdict == Verdict.BEYOND_BUDGET)
@@ -37,7 +37,7 @@ def question_of(row: Row) -> tuple[Case, Candidate]:
 def _gravest(rows: Iterable[Row]) -> list[Row]:
     best: dict[tuple, Row] = {}
     for row in rows:
-        group = (row.op, row.direction, row.output, row.format, row.framework, row.mode, row.device)
+        group = (row.op, row.direction, row.framework, row.mode, row.device)
         best[group] = max(best.get(group, row), row, key=lambda r: r.max_ulp_flush_tolerant or 0.0)
     return list(best.values())
 

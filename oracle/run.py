@@ -44,7 +44,7 @@ class Limits(NamedTuple):
     climb: int | None
 
 
-LIMITS = {"quick": Limits(30.0, 60.0, 2000), "full": Limits(300.0, 1800.0, None)}
+LIMITS = {"quick": Limits(30.0, 60.0, 100_000), "full": Limits(300.0, 1800.0, None)}
 
 Show = Callable[[int], AbstractContextManager[Advance]]
 
