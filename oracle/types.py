@@ -92,9 +92,7 @@ class Row:
         known = {f.name for f in fields(cls)}
         if set(data) != known:
             differing = ", ".join(sorted(set(data) ^ known))
-            raise ValueError(
-                f"not a row of results.json version {SCHEMA_VERSION}: fields differ in {differing}"
-            )
+            raise ValueError(f"not a row of results.json version {SCHEMA_VERSION}: fields differ in {differing}")
         interval = data["max_ulp_interval"]
         return cls(**{**data, "verdict": Verdict(data["verdict"]),
                       "max_ulp_interval": None if interval is None else tuple(interval)})  # fmt: skip
@@ -121,9 +119,7 @@ class RunResults:
         """The results that `to_json` wrote; `ValueError` for a version that this release cannot read."""
         version = data.get("schema_version")
         if version != SCHEMA_VERSION:
-            raise ValueError(
-                f"results.json has schema version {version!r}; this release reads {SCHEMA_VERSION}"
-            )
+            raise ValueError(f"results.json has schema version {version!r}; this release reads {SCHEMA_VERSION}")
         rows = tuple(Row.from_json(row) for row in data["rows"])
         return cls(data["manifest"], data["operations"], rows, tuple(data["left_out"]))
 
