@@ -72,7 +72,7 @@ def gate_order(context: Context) -> Iterator[Candidate]:
 
 @hypothesis(priority=27)
 def two_biases(context: Context) -> Iterator[Candidate]:
-    """A bias counted twice or not at all: one of two equal biases becomes zero, or a single one is halved or doubled."""
+    """A bias counted twice or not at all: one of two biases becomes zero, or a single one is halved or doubled."""
     leaves = [(j, n) for j, n in _leaves(context.b, context.at_b.region) if context.b.run.values[j].ndim == 1]
     for j, node in leaves:
         bias = context.b.run.values[j]
