@@ -56,8 +56,7 @@ class _Runner:
         if self.plan.kind == "fit":
             self.model._symbolic_build(data_batch=(self.plan.inputs, self.plan.target, None))
             self.model.reset_metrics()
-        elif self.plan.optimizer is not None and not self.plan.optimizer.built:
-            self.plan.optimizer.build(self.model.trainable_variables)
+        self.plan.build_optimizer(self.model)
 
     def _groups(self) -> dict[str, list[Any]]:
         """Keras's four lists of variables, in the order of its stateless functions."""
@@ -74,7 +73,10 @@ class _Runner:
     def _leaf(self, variable: Any) -> Traced:
         named = self.names.get(id(variable))
         role, name = (named.role, named.name) if named else ("state", variable.path)
-        return self.walker.leaf(variable.value, role, name)
+        leaf = self.walker.leaf(variable.value, role, name)
+        if name.endswith("seed_generator_state"):
+            self.walker.random.add(leaf.value)
+        return leaf
 
     def _by_name(self) -> dict[str, dict[str, int]]:
         """The values that the parameters and buffers hold now."""

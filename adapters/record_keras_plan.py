@@ -18,6 +18,11 @@ class Plan:
     steps: int = 1
     call_arguments: dict[str, Any] = field(default_factory=dict)
 
+    def build_optimizer(self, model: Any) -> None:
+        """Make the optimizer's state, as its first step would, so that it has names before it is used."""
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(model.trainable_variables)
+
     def targets(self, target: Any) -> tuple[Any, ...]:
         """The target as trailing arguments: none, or one."""
         return () if self.target is None else (target,)
@@ -25,8 +30,6 @@ class Plan:
 
 def plan_of(model: Any, inputs: Any, train_step: Any, training: bool | None, **rest: Any) -> Plan:
     """The plan for the arguments of `record_keras`; `ValueError` says which do not fit together."""
-    import keras  # noqa: PLC0415
-
     loss, optimizer = rest.pop("loss"), rest.pop("optimizer")
     if rest["steps"] < 1:
         raise ValueError(f"steps is {rest['steps']}; expected 1 or more")
@@ -37,7 +40,7 @@ def plan_of(model: Any, inputs: Any, train_step: Any, training: bool | None, **r
         return Plan("own", inputs, train_step=train_step, optimizer=getattr(model, "optimizer", None), **rest)
     if loss is not None:
         flags = _training_flag(model, True if training is None else training)
-        return Plan("plain", inputs, loss=keras.losses.get(loss), optimizer=optimizer, call_arguments=flags, **rest)
+        return Plan("plain", inputs, loss=_mean_loss(loss), optimizer=optimizer, call_arguments=flags, **rest)
     if train_step:
         if not getattr(model, "compiled", False):
             raise ValueError("train_step=True records the step of fit(), which needs model.compile(loss=..., "
@@ -46,6 +49,14 @@ def plan_of(model: Any, inputs: Any, train_step: Any, training: bool | None, **r
             raise ValueError("train_step=True needs target=, the labels that fit() would be given")
         return Plan("fit", inputs, optimizer=model.optimizer, **rest)
     return Plan("call", inputs, call_arguments=_training_flag(model, training), **rest)
+
+
+def _mean_loss(loss: Any) -> Callable[..., Any]:
+    """A loss as a scalar: Keras's loss objects average themselves, its functions give one number for each sample."""
+    import keras  # noqa: PLC0415
+
+    found = keras.losses.get(loss)
+    return found if isinstance(found, keras.losses.Loss) else lambda y, output: keras.ops.mean(found(y, output))
 
 
 def _training_flag(model: Any, training: bool | None) -> dict[str, bool]:

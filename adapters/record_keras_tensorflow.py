@@ -6,6 +6,7 @@ from typing import Any
 
 from oracle.adapters import record_keras_names as names
 from oracle.adapters.record_keras_plan import Plan
+from oracle.adapters.record_keras_steps import number_steps
 from oracle.adapters.record_tensorflow import Runner, to_tensors
 from oracle.trace import Trace
 
@@ -15,6 +16,8 @@ def record(model: Any, plan: Plan, full: bool) -> Trace:
     runner = TensorFlowRunner(model, plan, full)
     with runner.watching():
         results = tuple(runner.step(i, runner.run) for i in range(plan.steps))
+    recording = runner.observer.recording
+    recording.nodes = number_steps(recording.nodes, runner.observer.places.layers)
     return runner.trace(results)
 
 
@@ -73,6 +76,7 @@ class TensorFlowRunner(Runner):
             self.returned = result
 
     def _adopt_variables(self) -> None:
+        self.plan.build_optimizer(self.model)
         parameters = names.model_variables(self.model)
         for variable, role, name in [*parameters, *names.run_variables(self.model, self.plan.optimizer, parameters)]:
             if role == "state":

@@ -1,6 +1,7 @@
 """Recording a Keras model on torch: the torch recorder with Keras's names for layers and variables."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from oracle.adapters import record_keras_names as names
 from oracle.adapters.record_keras_plan import Plan
+from oracle.adapters.record_keras_steps import number_slices, number_steps
 from oracle.adapters.record_torch import Runner
 from oracle.adapters.recording import named_leaves
 from oracle.adapters.recording_places import replaced
@@ -20,7 +22,9 @@ def record(model: Any, plan: Plan, full: bool) -> Trace:
     runner = _TorchRunner(model, plan, full)
     with runner.watching(None):
         results = tuple(runner.step(i, runner.run) for i in range(plan.steps))
-    return runner.trace(results)
+    trace = runner.trace(results)
+    nodes = number_slices(number_steps(trace.nodes, trace.layers), trace.layers)
+    return dataclasses.replace(trace, nodes=tuple(nodes))
 
 
 class _TorchRunner(Runner):
@@ -52,6 +56,7 @@ class _TorchRunner(Runner):
             if layer not in places.names:
                 places.names[layer], places.layers[name] = name, names.describe(layer)
         if module is self.model:
+            self.plan.build_optimizer(module)
             known = names.model_variables(module)
             for variable, role, name in [*known, *names.run_variables(module, self.plan.optimizer, known)]:
                 self._adopt_variable(variable, role, name)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from oracle.adapters.recording_places import owner_of
 from oracle.trace import Layer, Node, Value, references
 
 _RECURRENT = ("torch.nn.RNN", "torch.nn.LSTM", "torch.nn.GRU")
@@ -12,7 +13,7 @@ def finish_nodes(observer: Any, values: Mapping[int, Value]) -> tuple[Node, ...]
     """The nodes of a finished recording, in the order of execution."""
     layers = observer.places.layers
     steps_of = _TimeSteps(layers)
-    owners = {v.id: _owner(v.name) for v in values.values() if v.role in ("parameter", "state")}
+    owners = {v.id: owner_of(v.name, layers) for v in values.values() if v.role in ("parameter", "state")}
     nodes: list[Node] = []
     for index, record in enumerate(observer.records):
         place = record.place
@@ -39,14 +40,9 @@ def _reads(record: Any) -> Iterator[int]:
     return references([record.inputs, *record.attrs.values()])
 
 
-def _owner(name: str) -> str:
-    """The layer that a parameter (or its optimizer state) belongs to: its path without the last name."""
-    return name.rpartition(".")[0]
-
-
 def _inherited(record: Any, owners: dict[int, str]) -> str:
     """The layer whose parameter an optimizer operation works on, if it works on one only."""
-    found = {owners[i] for i in _reads(record) if i in owners}
+    found = {owners[i] for i in _reads(record) if owners.get(i)}
     scope = found.pop() if len(found) == 1 else ""
     if scope:
         owners.update((out, scope) for out in record.outputs if out is not None)

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,6 +123,14 @@ def calls_watched(
         yield
 
 
+def owner_of(name: str, layers: Mapping[str, Layer]) -> str:
+    """The layer that a variable called `name` belongs to: the longest path in `layers` that begins its name."""
+    path = name.rpartition(".")[0]
+    while path and path not in layers:
+        path = path.rpartition(".")[0]
+    return path
+
+
 def settle(recording: Recording, layers: dict[str, Layer]) -> None:
     """Give backward and optimizer nodes the layer that they work for.
 
@@ -130,7 +138,8 @@ def settle(recording: Recording, layers: dict[str, Layer]) -> None:
     the layer whose parameter (or its state) it reads, if there is one only.
     """
     producers: dict[int, int] = {}
-    owners = {i: d.name.rpartition(".")[0] for i, d in enumerate(recording.drafts) if d.role in ("parameter", "state")}
+    drafts = enumerate(recording.drafts)
+    owners = {i: owner_of(d.name, layers) for i, d in drafts if d.role in ("parameter", "state")}
     for node in list(recording.nodes):
         if node.phase == "backward":
             _settle_backward(recording, node, producers, layers)

@@ -79,9 +79,19 @@ def unchanged(*values: Any, **_: Any) -> Any:
     return values if len(values) > 1 else values[0]
 
 
-@lowers("jax", "bitcast_convert_type")
-def bitcast(x: Any, new_dtype: dict[str, str]) -> None:
-    """The bits of a number: a real number has none, so the recorded ones stand."""
+_BITS = (
+    "bitcast_convert_type",
+    "shift_left",
+    "shift_right_arithmetic",
+    "shift_right_logical",
+    "population_count",
+    "clz",
+)
+
+
+@lowers("jax", *_BITS)
+def bits(*_: Any, **__: Any) -> None:
+    """What is done to the bits of a number: a real number has none, so the recorded result stands."""
 
 
 @lowers("jax", "split")

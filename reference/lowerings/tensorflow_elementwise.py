@@ -58,9 +58,9 @@ def cast(x: Any, DstT: str) -> Any:
     return lax.convert_element_type(x, carrier(DstT)) if DstT != "bool" else x != 0
 
 
-@op("Bitcast")
-def bitcast(x: Any, type: str) -> None:
-    """The bits of a number: a real number has none, so the recorded ones stand."""
+@op("Bitcast", "LeftShift", "RightShift", "Invert")
+def bits(*_: Any, **__: Any) -> None:
+    """What is done to the bits of a number: a real number has none, so the recorded result stands."""
 
 
 @op("Div")
