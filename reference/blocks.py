@@ -89,7 +89,7 @@ def _product(a: Arithmetic, x: Ball, product: Callable, count: Any) -> Ball:
     """A product of `count` + 1 factors."""
     mid, radius = product(x.mid), x.radius
     upper = product(np.abs(x.mid) + radius)
-    real = product(np.where(np.isfinite(radius), 1.0, np.inf)) == 1
+    real = product(np.where(np.isfinite(x.mid) & np.isfinite(radius), 1.0, np.inf)) == 1
     zero = (product(np.where((x.mid == 0) & (radius == 0), 0.0, 1.0)) == 0) & real
     rounding = (count + 1.0) * (2 * a.u + 2.0**-51) * upper
     # A partial product that underflows errs by a quantum, which the factors to come may enlarge.

@@ -15,13 +15,13 @@ from oracle.reference.balls import Arithmetic, Ball
 # The radius formulas use library functions too: a relative slack far above their errors.
 SLACK = 1 + 2.0**-30
 
-_OVERFLOWING = {"exp", "exp2", "expm1", "sinh", "cosh", "lgamma", "digamma"}
-
-# SciPy's erfc and expit give zero where the value is subnormal.
-_FLUSHED = 2.0**-1021
-_GAMMA_FAMILY = {"lgamma", "digamma"}
+_OVERFLOWING = {"exp", "exp2", "expm1", "sinh", "cosh"}
 
 FUNCTIONS: dict[str, Callable[..., Ball]] = {}
+
+
+def _no_loss(x: np.ndarray) -> float:
+    return 0.0
 
 
 def _unary(
@@ -29,22 +29,21 @@ def _unary(
     function: Callable[[np.ndarray], np.ndarray],
     spread: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
     exact: Callable[[np.ndarray], np.ndarray] = lambda x: x == 0,
+    lost: Callable[[np.ndarray], np.ndarray | float] = _no_loss,
 ) -> None:
     """Register `function`; `spread(x, r, y)` bounds |f(x ± r) - y|; `exact(x)` says where f of an exact x is exact.
 
-    The spread may be NaN where it overflows (unknown), but may not underflow to zero.
+    The spread may be NaN where it overflows (unknown), but may not underflow to zero. `lost(x)` is an absolute error of
+    the library's function that its ulps do not cover.
     """
 
     def rule(a: Arithmetic, x: Ball, **_: object) -> Ball:
         mid = np.asarray(function(x.mid))
-        moved: np.ndarray | float = 0.0
+        moved = lost(x.mid)
         if x.rad is not None:
-            moved = np.where(x.rad > 0, spread(x.mid, x.rad, mid) * SLACK, 0.0)
-        if name in _GAMMA_FAMILY:
-            moved = moved + _cancellation(name, x.mid)
+            moved = moved + np.where(x.rad > 0, spread(x.mid, x.rad, mid) * SLACK, 0.0)
         known = exact(x.mid) & x.is_exact & (a.exact | (mid == 0))
         count = np.where(known, 0.0, 2 * a.function_ulps(name))
-        moved = moved + np.where((np.abs(mid) < _FLUSHED) & ~known, _FLUSHED, 0.0)
         return _with_poles(name, x, a.rounded(mid, moved, count, floor=~known & np.isfinite(x.mid)))
 
     FUNCTIONS[name] = rule
@@ -52,26 +51,33 @@ def _unary(
 
 def _with_poles(name: str, x: Ball, result: Ball) -> Ball:
     """An exact argument at a pole or outside the domain has an exact infinity or NaN; an overflow stays unknown."""
-    overflow = np.isinf(result.mid) & np.isfinite(x.mid) & (name in _OVERFLOWING)
-    if name == "lgamma":  # on the left its infinities are poles
-        overflow &= x.mid > 0
-    if name == "digamma":
-        overflow &= x.mid != 0
-    return Ball(result.mid, np.where(x.is_exact & ~np.isfinite(result.mid) & ~overflow, 0.0, result.radius))
+    special = x.is_exact & ~np.isfinite(result.mid)
+    if not np.any(special):
+        return result
+    if name in _OVERFLOWING:
+        special &= ~np.isinf(result.mid) | ~np.isfinite(x.mid)
+    elif name in ("lgamma", "digamma"):
+        special &= ~np.isinf(result.mid) | np.isinf(x.mid) | _is_gamma_pole(x.mid)
+    return Ball(result.mid, np.where(special, 0.0, result.radius))
 
 
-def _cancellation(name: str, x: np.ndarray) -> np.ndarray:
-    """SciPy's error near the zeros of ln Γ and ψ is relative to the terms, of the size of |x| ln |x|, not to the sum.
+def _is_gamma_pole(x: np.ndarray) -> np.ndarray:
+    return (x <= 0) & (x == np.rint(x))
 
-    Left of zero its ψ rounds 1 - x, an error of x that the slope multiplies, |ψ'(x)| <= π²/sin²(πx) <= (π/2d)² at the
-    distance d from the pole.
+
+def _gamma_terms(x: np.ndarray) -> np.ndarray:
+    """SciPy errs near the zeros of ln Γ and ψ relative to their terms, of the size of |x| ln |x|, not to the sum."""
+    return np.where(_is_gamma_pole(x) | ~np.isfinite(x), 0.0, 2.0**-48 * (1 + np.abs(x) * np.log1p(np.abs(x))))
+
+
+def _digamma_terms(x: np.ndarray) -> np.ndarray:
+    """Left of zero SciPy's ψ rounds 1 - x too, an error of x that the slope multiplies.
+
+    |ψ'(x)| <= π²/sin²(πx) <= (π/2d)² at the distance d from the pole.
     """
-    of_terms = 2.0**-48 * (1 + np.abs(x) * np.log1p(np.abs(x)))
-    if name == "lgamma":
-        return of_terms
     rounding, distance = 2.0**-51 * (1 + np.abs(x)), np.abs(x - np.rint(x))
     of_reflection = _where(4 * rounding < distance, 4.5 * rounding / distance**2)
-    return of_terms + np.where(x < 0, of_reflection, 0.0)
+    return _gamma_terms(x) + np.where((x < 0) & ~_is_gamma_pole(x), of_reflection, 0.0)
 
 
 def _never(x: np.ndarray) -> np.ndarray:
@@ -149,6 +155,16 @@ def _erf_inv_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _where(left > 0, r * 0.8863 * np.exp(sp.erfinv(1 - left) ** 2))
 
 
+def _expit(x: np.ndarray) -> np.ndarray:
+    # SciPy's gives zero where the value is subnormal.
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (1 + e)
+
+
+def _lgamma(x: np.ndarray) -> np.ndarray:
+    return np.where(x == -np.inf, np.inf, sp.gammaln(x))
+
+
 # Of a result that underflowed only this much is known.
 _LEAST = 2.0**-1060
 
@@ -169,20 +185,23 @@ _unary("atan", np.arctan, lambda x, r, y: np.minimum(r / (1 + _inner(x, r) ** 2)
 _unary("asinh", np.arcsinh, lambda x, r, y: r / np.sqrt(1 + _inner(x, r) ** 2))
 _unary("acosh", np.arccosh, _acosh_spread, _at(1.0))
 _unary("atanh", np.arctanh, _atanh_spread)
-_unary(
-    "logistic",
-    sp.expit,
-    lambda x, r, y: np.minimum(r * np.minimum(0.25, np.exp(-_inner(x, r))), 1.0),
-    _at(0.0),
-)
+_unary("logistic", _expit, lambda x, r, y: np.minimum(r * np.minimum(0.25, np.exp(-_inner(x, r))), 1.0), _at(0.0))
 _unary("erf", sp.erf, lambda x, r, y: np.minimum(r * 1.1284 * np.exp(-(_inner(x, r) ** 2)), 2.0))
-_unary("erfc", sp.erfc, lambda x, r, y: np.minimum(r * 1.1284 * np.exp(-(_inner(x, r) ** 2)), 2.0), _at(0.0))
-_unary("lgamma", sp.gammaln, _lgamma_spread, exact=lambda x: (x == 1) | (x == 2))
+_unary(
+    "erfc",
+    sp.erfc,
+    lambda x, r, y: np.minimum(r * 1.1284 * np.exp(-(_inner(x, r) ** 2)), 2.0),
+    _at(0.0),
+    # SciPy gives zero where the value is subnormal.
+    lost=lambda x: np.where(x > 26, np.exp(-x * x), 0.0),
+)
+_unary("lgamma", _lgamma, _lgamma_spread, lambda x: (x == 1) | (x == 2), lost=_gamma_terms)
 _unary(
     "digamma",
     sp.digamma,
     lambda x, r, y: _where(x > r, r * sp.polygamma(1, np.maximum(x - r, 5e-324))),
     _never,
+    lost=_digamma_terms,
 )
 _unary("erf_inv", sp.erfinv, _erf_inv_spread)
 
