@@ -9,24 +9,26 @@ from typing import Any
 
 import numpy as np
 
+from oracle.adapters.record_torch_memory import geometry_of, is_dense
 from oracle.trace import Stats
 
-SAMPLE = 512
+SAMPLE = 256
 QUANTILES = tuple(i / 8 for i in range(9))
 
 
-def sample(tensor: Any, dense: bool) -> np.ndarray:
-    """At most `SAMPLE` elements of `tensor`, copied; `dense` if its elements fill a span of memory, in any order."""
+def sample(tensor: Any) -> np.ndarray:
+    """At most `SAMPLE` elements of `tensor`, at even steps through its memory, copied."""
     import torch  # noqa: PLC0415
 
+    direct = tensor.dtype in (torch.float32, torch.float64)
+    if direct and tensor.is_contiguous() and not tensor.is_cuda:
+        return thinned(tensor.detach().numpy()).copy()
     size = tensor.numel()
     tensor = tensor.detach()
-    flat = tensor.as_strided((size,), (1,)) if dense else tensor.reshape(-1)
-    step = -(-size // SAMPLE)
-    few = flat[::step] if step > 1 else flat
-    if few.dtype not in (torch.float32, torch.float64):
-        few = few.to(torch.float64) if not few.is_complex() else few.abs().to(torch.float64)
-    return few.cpu().numpy().copy()
+    flat = tensor.as_strided((size,), (1,)) if is_dense(geometry_of(tensor), size) else tensor.reshape(-1)
+    few = flat[:: max(-(-size // SAMPLE), 1)]
+    few = few.abs() if few.is_complex() else few
+    return (few if direct else few.to(torch.float64)).cpu().numpy().copy()
 
 
 def thinned(array: np.ndarray) -> np.ndarray:

@@ -123,13 +123,14 @@ class Versions:
         if id(tensor) not in self.opaque:
             dense = tensor.detach().to_dense()
             array = to_numpy(dense.reshape(-1)).reshape(dense.shape) if self.full else None
-            few = None if self.full else sample(dense, dense=False)
+            few = None if self.full else sample(dense)
             self.drafts.append(_Draft(tuple(dense.shape), dtype_name(dense.dtype), role, name, array, few))
             self.opaque[id(tensor)] = (tensor, len(self.drafts) - 1)
         return self.opaque[id(tensor)][1]
 
     def _first(self, tensor: Any, geometry: Geometry, memory: Any, role: str, name: str) -> int:
-        return self._draft(self._storage(memory), tensor, geometry, role, name)
+        storage = self.storages[memory._cdata] = _Storage(self.guard(memory))
+        return self._draft(storage, tensor, geometry, role, name)
 
     def _storage(self, memory: Any) -> _Storage:
         storage = self.storages.get(memory._cdata)
@@ -178,7 +179,7 @@ class Versions:
 
     def _draft(self, storage: _Storage, tensor: Any, geometry: Geometry, role: str, name: str) -> int:
         array = self._array(storage, tensor, geometry) if self.full else None
-        few = sample(tensor, is_dense(geometry, math.prod(geometry[1]))) if array is None else None
+        few = sample(tensor) if array is None else None
         return self._keep(storage, geometry, _Draft(geometry[1], dtype_name(tensor.dtype), role, name, array, few))
 
     def _keep(self, storage: _Storage, geometry: Geometry, draft: _Draft) -> int:

@@ -291,7 +291,7 @@ def test_statistics_bound_their_work() -> None:
     total = trace.values[trace.nodes[0].outputs[0]]
     assert total.array is None
     assert total.stats.size == 100_000
-    assert total.stats.examined <= 512
+    assert total.stats.examined <= 256
     assert total.stats.minimum >= 1
     assert not trace.is_full
 
