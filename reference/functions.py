@@ -34,12 +34,12 @@ def _unary(
     """Register `function`; `spread(x, r, y)` bounds |f(x ± r) - y|; `exact(x)` says where f of an exact x is exact.
 
     The spread may be NaN where it overflows (unknown), but may not underflow to zero. `lost(x)` is an absolute error of
-    the library's function that its ulps do not cover.
+    R0's own library function that its ulps do not cover.
     """
 
     def rule(a: Arithmetic, x: Ball, **_: object) -> Ball:
         mid = np.asarray(function(x.mid))
-        moved = lost(x.mid)
+        moved = lost(x.mid) if a.exact else 0.0
         if x.rad is not None:
             moved = moved + np.where(x.rad > 0, spread(x.mid, x.rad, mid) * SLACK, 0.0)
         known = exact(x.mid) & x.is_exact & (a.exact | (mid == 0))
@@ -141,7 +141,7 @@ def _asin_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _acosh_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
     left = _gap(x - 1, r)
-    return _where(left > 0, r / np.sqrt(left * (2 + left)))
+    return _where(left > 0, r / np.sqrt(left) / np.sqrt(2 + left))
 
 
 def _atanh_spread(x: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -182,7 +182,7 @@ _unary("tanh", np.tanh, lambda x, r, y: np.minimum(r * np.minimum(1.0, 4 * np.ex
 _unary("asin", np.arcsin, _asin_spread)
 _unary("acos", np.arccos, _asin_spread, _at(1.0))
 _unary("atan", np.arctan, lambda x, r, y: np.minimum(r / (1 + _inner(x, r) ** 2), 3.15))
-_unary("asinh", np.arcsinh, lambda x, r, y: r / np.sqrt(1 + _inner(x, r) ** 2))
+_unary("asinh", np.arcsinh, lambda x, r, y: r / np.hypot(1.0, _inner(x, r)))
 _unary("acosh", np.arccosh, _acosh_spread, _at(1.0))
 _unary("atanh", np.arctanh, _atanh_spread)
 _unary("logistic", _expit, lambda x, r, y: np.minimum(r * np.minimum(0.25, np.exp(-_inner(x, r))), 1.0), _at(0.0))
@@ -305,7 +305,9 @@ def _atan2(a: Arithmetic, y: Ball, x: Ball, **_: object) -> Ball:
     mid = np.arctan2(y.mid, x.mid)
     # The gradient of the angle has length 1 / distance from the origin; the branch cut lies on x < 0, y = 0.
     reach = np.hypot(y.radius, x.radius)
-    distance = _gap(np.hypot(y.mid, x.mid), reach * SLACK)
+    size = np.hypot(y.mid, x.mid)
+    overflow = np.isinf(size) & np.isfinite(y.mid) & np.isfinite(x.mid)
+    distance = np.where(overflow, 0.0, _gap(size, reach * SLACK))
     off_cut = (x.mid > x.radius) | (np.abs(y.mid) > y.radius) | (y.is_exact)
     both_exact = y.is_exact & x.is_exact
     moved = np.where(both_exact, 0.0, _where((distance > 0) & off_cut, reach / distance * SLACK))

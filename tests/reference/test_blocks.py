@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
+from oracle.reference import rules
 from oracle.reference.balls import Arithmetic, Ball, evaluate_balls
 from oracle.reference.constants import working_precision
 from oracle.reference.program import trace
@@ -101,7 +102,7 @@ REAL = {
     ),
     "ceil_to_int": (
         lambda x: jnp.where(x[0].astype(int) == 1, 1.0, 0.0),
-        lambda x: np.array([arb(int(1 <= v and v < 2)) for v in x[0]], object),
+        lambda x: np.array([arb(int(1 <= v < 2)) for v in x[0]], object),
     ),
 }
 
@@ -192,3 +193,40 @@ def test_what_is_decided_holds_in_the_whole_ball(name: str, seed: int) -> None:
     with working_precision(5000):
         for _ in range(4):
             assert miss(result, np.array(exact(points(rng, ball)))) == ""
+
+
+# ---- the check is seen to fail ---------------------------------------------------------------------------------------
+
+
+def _sum_without_roundings(a: Arithmetic, x: Ball, *, axes: tuple[int, ...], **_: object) -> Ball:
+    return Ball(x.mid.sum(tuple(axes)), x.radius.sum(tuple(axes)))
+
+
+def _largest_with_its_own_radius(a: Arithmetic, x: Ball, *, axes: tuple[int, ...], **_: object) -> Ball:
+    winner = np.argmax(x.mid, axes[0])[:, None]
+    return Ball(np.take_along_axis(x.mid, winner, 1)[:, 0], np.take_along_axis(x.radius, winner, 1)[:, 0])
+
+
+def _place_of_the_midpoint(a: Arithmetic, x: Ball, *, axes: tuple[int, ...], **_: object) -> Ball:
+    return Ball(np.argmax(x.mid, axes[0]))
+
+
+FAULTS = {
+    "sum": ("reduce_sum", _sum_without_roundings, REAL),
+    "max": ("reduce_max", _largest_with_its_own_radius, REAL),
+    "argmax": ("argmax", _place_of_the_midpoint, INTEGER),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_rule_that_is_too_narrow_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    primitive, rule, table = FAULTS[name]
+    monkeypatch.setitem(rules.RULES, primitive, rule)
+    fn, exact = table[name]
+    missed = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        ball = wild_ball(rng, SHAPE)
+        with working_precision(5000):
+            missed += miss(evaluated(fn, ball), np.array(exact(points(rng, ball)))) != ""
+    assert missed > 0
