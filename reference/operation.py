@@ -73,7 +73,9 @@ class Operation:
     `outputs` names the results. `elementwise` operations take any common shape and are swept over whole
     formats when they have one argument. `at_scale` marks sums, products and recurrences, whose errors are
     also counted in ulps of the terms' magnitude. `special` holds (input, limit) pairs for the infinities and
-    signed zeros of a one-argument operation: exact values only, so an irrational limit is left to the formula. `forms` are further honest textbook formulas: a rounding error
+    signed zeros of a one-argument operation: exact values only, so an irrational limit is left to the formula.
+    `kinks(*arrays, **attrs)` gives for each differentiable argument a boolean mask of the elements whose gradient
+    does not exist, so that any convention is right. `forms` are further honest textbook formulas: a rounding error
     within the budget of any of them is rounding.
     """
 
@@ -88,6 +90,7 @@ class Operation:
     elementwise: bool = False
     at_scale: bool = False
     special: Limits = ()
+    kinks: Callable[..., tuple] | None = None
     forms: tuple[Callable[..., Any], ...] = ()
     differentiable: bool = True
 

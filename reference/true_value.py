@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from oracle.reference.evaluate import R4, evaluate
 from oracle.reference.formats import Format
 from oracle.reference.operation import Config, Operation
 from oracle.reference.program import Program, trace, vjp
-from oracle.reference.truth import MINUS_INF, NAN, PLUS_INF, REAL, Truth
+from oracle.reference.truth import MINUS_INF, NAN, PLUS_INF, REAL, UNDEFINED, Truth
 
 FORWARD, VJP = "forward", "vjp"
 
@@ -35,7 +35,17 @@ def true_value(
     forward = len(arrays) == len(operation.args)
     if forward and operation.elementwise and len(operation.args) == 1 and operation.special:
         return (_with_limits(truths[0], np.asarray(arrays[0], np.float64), operation.special),)
+    if not forward and operation.kinks:
+        return tuple(map(_without, truths, kinks_of(operation, config, arrays)))
     return truths
+
+
+def kinks_of(operation: Operation, config: Config, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """For each differentiable argument, where its gradient does not exist (`arrays` as for `true_value`)."""
+    if operation.kinks is None:
+        return tuple(np.zeros(np.shape(arrays[p]), bool) for p in operation.differentiable_args)
+    args = [np.asarray(a, None if np.asarray(a).dtype.kind in "iub" else np.float64) for a in arrays]
+    return operation.kinks(*args[: len(operation.args)], **config.attrs)
 
 
 def budget_of(operation: Operation, config: Config, arrays: Sequence[np.ndarray], fmt: Format) -> tuple[Budget, ...]:
@@ -76,6 +86,11 @@ def _program(definition: _Definition, signature: tuple) -> Program:
     if len(examples) > len(operation.args):
         define = vjp(define, operation.differentiable_args, len(operation.args))
     return trace(define, *examples)
+
+
+def _without(truth: Truth, mask: np.ndarray) -> Truth:
+    """The truth with the masked elements left to convention."""
+    return replace(truth, special=np.where(mask, UNDEFINED, truth.special).astype(np.uint8))
 
 
 def _with_limits(truth: Truth, x: np.ndarray, limits: Sequence[tuple[float, float]]) -> Truth:

@@ -4,9 +4,10 @@ import functools
 from typing import Any
 
 from oracle.reference.constants import exact
-from oracle.reference.lazy import jax, jnp, lax
+from oracle.reference.lazy import jax, jnp, lax, np
 from oracle.reference.operation import INF, Arg, Config, limits, odd_limits, operation
-from oracle.reference.operations import derivatives
+from oracle.reference.operations import derivatives, kinks
+from oracle.reference.operations.kinks import corners
 
 X = Arg("x", scale=3.0)
 activation = functools.partial(operation, args=[X], family="activation", elementwise=True)
@@ -14,6 +15,10 @@ activation = functools.partial(operation, args=[X], family="activation", element
 
 def _configs(**attrs: Any) -> list[Config]:
     return [Config("elementwise", {"x": (4099,)}, attrs)]
+
+
+def _shrunk_corners(x: "np.ndarray", *, threshold: float) -> kinks.Masks:
+    return (np.abs(x) == threshold,)
 
 
 def stable_softplus(x: "jax.Array") -> "jax.Array":
@@ -25,13 +30,15 @@ def stable_softplus(x: "jax.Array") -> "jax.Array":
     return jnp.where(positive, x, 0) + jnp.log1p(jnp.exp(jnp.where(positive, -x, x)))
 
 
-@activation("relu", formula="max(x, 0)", source="Nair & Hinton 2010", special=limits(0.0, INF))
+@activation("relu", formula="max(x, 0)", source="Nair & Hinton 2010", special=limits(0.0, INF), kinks=corners(0))
 def relu(x: "jax.Array") -> "jax.Array":
     """Rectified linear unit; its derivative at zero is 0 by convention."""
     return jnp.where(x <= 0, 0, x)
 
 
-@activation("relu6", formula="min(max(x, 0), 6)", source="Krizhevsky 2010", special=limits(0.0, 6.0))
+@activation(
+    "relu6", formula="min(max(x, 0), 6)", source="Krizhevsky 2010", special=limits(0.0, 6.0), kinks=corners(0, 6)
+)
 def relu6(x: "jax.Array") -> "jax.Array":
     """Rectified linear unit cut at six; its derivative at both corners is 0 by convention."""
     return jnp.where(x <= 0, 0, jnp.where(x >= 6, 6, x))
@@ -42,6 +49,7 @@ def relu6(x: "jax.Array") -> "jax.Array":
     formula="x if x > 0 else negative_slope x",
     source="Maas et al. 2013",
     configs=_configs(negative_slope=0.01),
+    kinks=corners(0),
     special=odd_limits(INF),
 )
 def leaky_relu(x: "jax.Array", *, negative_slope: float) -> "jax.Array":
@@ -81,6 +89,7 @@ SELU_SCALE = "1.0507009873554804934193349852946"
     "selu",
     formula="scale (x if x > 0 else alpha (e^x - 1))",
     source="Klambauer et al. 2017, arXiv:1706.02515, with its 32-digit constants",
+    kinks=corners(0),
     special=((INF, INF), (-0.0, -0.0), (0.0, 0.0)),
 )
 def selu(x: "jax.Array") -> "jax.Array":
@@ -177,6 +186,7 @@ def log_sigmoid(x: "jax.Array") -> "jax.Array":
     "hard_sigmoid",
     formula="min(max(x + 3, 0), 6)/6",
     source="Howard et al. 2019, arXiv:1905.02244",
+    kinks=corners(-3, 3),
     special=limits(0.0, 1.0, 0.5, 0.5),
 )
 def hard_sigmoid(x: "jax.Array") -> "jax.Array":
@@ -188,6 +198,7 @@ def hard_sigmoid(x: "jax.Array") -> "jax.Array":
     "hard_swish",
     formula="x min(max(x + 3, 0), 6)/6",
     source="Howard et al. 2019, arXiv:1905.02244",
+    kinks=corners(-3, 3),
     special=limits(-0.0, INF, -0.0, 0.0),
 )
 def hard_swish(x: "jax.Array") -> "jax.Array":
@@ -195,7 +206,9 @@ def hard_swish(x: "jax.Array") -> "jax.Array":
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, x * (x + 3) / 6))
 
 
-@activation("hard_tanh", formula="min(max(x, -1), 1)", source="Collobert 2004", special=odd_limits(1.0))
+@activation(
+    "hard_tanh", formula="min(max(x, -1), 1)", source="Collobert 2004", kinks=corners(-1, 1), special=odd_limits(1.0)
+)
 def hard_tanh(x: "jax.Array") -> "jax.Array":
     """Piecewise linear tanh; its derivative at both corners is 0 by convention."""
     return jnp.where(x <= -1, -1, jnp.where(x >= 1, 1, x))
@@ -229,6 +242,7 @@ def tanhshrink(x: "jax.Array") -> "jax.Array":
     formula="x - λ if x > λ, x + λ if x < -λ, else 0",
     source="PyTorch reference, torch.nn.Softshrink",
     configs=_configs(threshold=0.5),
+    kinks=_shrunk_corners,
     special=limits(-INF, INF),
 )
 def softshrink(x: "jax.Array", *, threshold: float) -> "jax.Array":

@@ -5,6 +5,7 @@ import functools
 from oracle.reference.constants import exact
 from oracle.reference.lazy import jax, jnp, lax
 from oracle.reference.operation import POSITIVE, Arg, operation
+from oracle.reference.operations.kinks import equal_operands
 
 arithmetic = functools.partial(operation, family="arithmetic", elementwise=True)
 
@@ -33,13 +34,13 @@ def divide(a: "jax.Array", b: "jax.Array") -> "jax.Array":
     return a / b
 
 
-@arithmetic("maximum", ["a", "b"], formula="max(a, b)", source="IEEE 754-2019 9.6")
+@arithmetic("maximum", ["a", "b"], formula="max(a, b)", source="IEEE 754-2019 9.6", kinks=equal_operands)
 def maximum(a: "jax.Array", b: "jax.Array") -> "jax.Array":
     """The larger of `a` and `b`; a tie shares the gradient by halves."""
     return lax.max(a, b)
 
 
-@arithmetic("minimum", ["a", "b"], formula="min(a, b)", source="IEEE 754-2019 9.6")
+@arithmetic("minimum", ["a", "b"], formula="min(a, b)", source="IEEE 754-2019 9.6", kinks=equal_operands)
 def minimum(a: "jax.Array", b: "jax.Array") -> "jax.Array":
     """The smaller of `a` and `b`; a tie shares the gradient by halves."""
     return lax.min(a, b)

@@ -38,7 +38,7 @@ def _plane(name: str, weight: Spatial = (5, 6, 3, 3), x: Spatial = (2, 6, 11, 13
 
 def correlate(x: "jax.Array", weight: "jax.Array", padding: Padding, **options: Any) -> "jax.Array":
     """`lax.conv_general_dilated` with the padding of this module."""
-    pairs = "SAME" if padding == "same" else [(n, n) for n in padding]
+    pairs = "SAME" if isinstance(padding, str) else [(n, n) for n in padding]
     return lax.conv_general_dilated(x, weight, padding=pairs, **options)
 
 

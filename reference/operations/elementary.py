@@ -14,7 +14,9 @@ from oracle.reference.operation import (
     odd_limits,
     operation,
 )
+from oracle.reference.operations import derivatives
 from oracle.reference.operations.derivatives import with_derivative
+from oracle.reference.operations.kinks import corners
 
 NAN = math.nan
 ZERO_KEPT = ((-0.0, -0.0), (0.0, 0.0))
@@ -123,10 +125,12 @@ def square(x: "jax.Array") -> "jax.Array":
     return x * x
 
 
-@elementary("abs", ["x"], formula="|x|", source="IEEE 754-2019 5.5.1", special=limits(INF, INF, 0.0, 0.0))
+@elementary(
+    "abs", ["x"], formula="|x|", source="IEEE 754-2019 5.5.1", kinks=corners(0), special=limits(INF, INF, 0.0, 0.0)
+)
 def absolute(x: "jax.Array") -> "jax.Array":
     """Absolute value of `x`; its derivative at zero is 0 by convention."""
-    return lax.abs(x)
+    return derivatives.absolute(x)
 
 
 @elementary("sin", ["x"], formula="sin x", source="DLMF 4.14.1", special=limits(NAN, NAN, -0.0, 0.0))

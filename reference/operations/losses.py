@@ -9,7 +9,9 @@ from typing import Any
 from oracle.reference.constants import exact
 from oracle.reference.lazy import jax, jnp
 from oracle.reference.operation import UNIT, Arg, Config, operation
+from oracle.reference.operations import derivatives
 from oracle.reference.operations.activations import stable_softplus
+from oracle.reference.operations.kinks import met_target
 
 SHAPE = (33, 17)
 loss = functools.partial(operation, family="loss")
@@ -54,12 +56,13 @@ def mse(prediction: "jax.Array", target: "jax.Array", *, reduction: str) -> "jax
     [PREDICTION, TARGET],
     formula="|prediction - target|",
     source="Laplace 1793",
+    kinks=met_target,
     at_scale=True,
     configs=_configs("mean", "sum"),
 )
 def l1(prediction: "jax.Array", target: "jax.Array", *, reduction: str) -> "jax.Array":
     """Absolute error; its derivative at zero is 0 by convention."""
-    return reduced(jnp.abs(prediction - target), reduction)
+    return reduced(derivatives.absolute(prediction - target), reduction)
 
 
 @loss(
@@ -138,6 +141,7 @@ def bce_with_logits(logits: "jax.Array", target: "jax.Array", *, reduction: str)
     "mse_plus_abs",
     [PREDICTION, TARGET],
     formula="Σ e²/n + alpha Σ |e|",
+    kinks=met_target,
     at_scale=True,
     source="a user's own loss: squared error plus an unreduced absolute penalty",
     configs=[
@@ -147,4 +151,4 @@ def bce_with_logits(logits: "jax.Array", target: "jax.Array", *, reduction: str)
 def mse_plus_abs(prediction: "jax.Array", target: "jax.Array", *, alpha: float) -> "jax.Array":
     """Mean squared error plus `alpha` times the sum of the absolute errors."""
     error = prediction - target
-    return jnp.sum(error * error) / error.size + alpha * jnp.sum(jnp.abs(error))
+    return jnp.sum(error * error) / error.size + alpha * jnp.sum(derivatives.absolute(error))

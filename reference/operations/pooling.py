@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from oracle.reference.lazy import jax, jnp, np
 from oracle.reference.operation import Arg, Config, operation
+from oracle.reference.operations.kinks import Masks, tied
 
 Pair = tuple[int, int]
 X = {"x": (2, 5, 11, 13)}
@@ -31,9 +32,18 @@ def window_slices(
         yield padded[:, :, rows, columns]
 
 
+def _tied_in_a_window(x: "np.ndarray", **attrs: Pair) -> Masks:
+    numbers = np.stack(list(window_slices(np.arange(1, x.size + 1).reshape(x.shape), **attrs)))  # 0 is padding
+    values = np.append(-np.inf, x)[numbers]
+    marked = np.zeros(x.size + 1, bool)
+    marked[numbers[tied(values, values.max(0, keepdims=True), 0)]] = True
+    return (marked[1:].reshape(x.shape),)
+
+
 @pooling(
     "max_pool2d",
     formula="max over the window",
+    kinks=_tied_in_a_window,
     configs=[
         Config("basic", X, {"window": (2, 2), "stride": (2, 2), "padding": (0, 0)}),
         Config("overlapping", X, {"window": (3, 3), "stride": (2, 2), "padding": (1, 1)}),
@@ -42,14 +52,12 @@ def window_slices(
 )
 def max_pool2d(x: "jax.Array", *, window: Pair, stride: Pair, padding: Pair) -> "jax.Array":
     """Largest element of each window, padding left out; of a tie the first in row order gets the gradient."""
-    best, found = None, None
     inside = window_slices(np.ones((1, 1, *x.shape[2:]), bool), window, stride, padding)
-    for value, valid in zip(window_slices(x, window, stride, padding), inside, strict=True):
-        if best is None:
-            best, found = value, valid
-        else:
-            best = jnp.where(valid & (~found | (value > best)), value, best)
-            found = found | valid
+    places = zip(window_slices(x, window, stride, padding), inside, strict=True)
+    best, found = map(jnp.asarray, next(places))
+    for value, valid in places:
+        best = jnp.where(valid & (~found | (value > best)), value, best)
+        found = found | valid
     return best
 
 

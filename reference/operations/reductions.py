@@ -3,8 +3,9 @@
 import functools
 from typing import Any
 
-from oracle.reference.lazy import jax, jnp, lax
+from oracle.reference.lazy import jax, jnp, lax, np
 from oracle.reference.operation import Config, operation
+from oracle.reference.operations.kinks import Masks, tied
 
 reduction = functools.partial(operation, args=["x"], family="reduction")
 
@@ -53,10 +54,15 @@ def var(x: "jax.Array", *, axis: int, ddof: int) -> "jax.Array":
     return centred_square_sum(x, axis) / (x.shape[axis] - ddof)
 
 
+def _constant(x: "np.ndarray", *, axis: int, **_: int) -> Masks:
+    return (np.broadcast_to(x.max(axis, keepdims=True) == x.min(axis, keepdims=True), x.shape),)
+
+
 @reduction(
     "std",
     formula="√(Σ (x_i - mean)² / (n - ddof))",
     source="Higham 2002, 1.9",
+    kinks=_constant,
     configs=[*_configs(ddof=0), Config("unbiased", {"x": (33, 65)}, {"axis": -1, "ddof": 1})],
 )
 def std(x: "jax.Array", *, axis: int, ddof: int) -> "jax.Array":
@@ -79,19 +85,31 @@ def prod(x: "jax.Array", *, axis: int) -> "jax.Array":
     return jnp.prod(x, axis)
 
 
-@reduction("max", formula="max x_i", source="IEEE 754-2019 9.6", configs=_configs())
+def _tied_largest(x: "np.ndarray", *, axis: int) -> Masks:
+    return (tied(x, x.max(axis, keepdims=True), axis),)
+
+
+def _tied_smallest(x: "np.ndarray", *, axis: int) -> Masks:
+    return (tied(x, x.min(axis, keepdims=True), axis),)
+
+
+@reduction("max", formula="max x_i", source="IEEE 754-2019 9.6", kinks=_tied_largest, configs=_configs())
 def maximum(x: "jax.Array", *, axis: int) -> "jax.Array":
     """Largest element over `axis`; ties share the gradient equally by convention."""
     return jnp.max(x, axis)
 
 
-@reduction("min", formula="min x_i", source="IEEE 754-2019 9.6", configs=_configs())
+@reduction("min", formula="min x_i", source="IEEE 754-2019 9.6", kinks=_tied_smallest, configs=_configs())
 def minimum(x: "jax.Array", *, axis: int) -> "jax.Array":
     """Smallest element over `axis`; ties share the gradient equally by convention."""
     return jnp.min(x, axis)
 
 
-@reduction("norm", formula="√(Σ x_i²)", source="Higham 2002, 6.2", configs=_configs())
+def _zero(x: "np.ndarray", *, axis: int) -> Masks:
+    return (np.broadcast_to(~x.any(axis, keepdims=True), x.shape),)
+
+
+@reduction("norm", formula="√(Σ x_i²)", source="Higham 2002, 6.2", kinks=_zero, configs=_configs())
 def norm(x: "jax.Array", *, axis: int) -> "jax.Array":
     """Euclidean norm over `axis`."""
     return jnp.sqrt(jnp.sum(x * x, axis))
