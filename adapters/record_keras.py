@@ -20,6 +20,7 @@ def record_keras(
     optimizer: Any = None,
     training: bool | None = None,
     steps: int = 1,
+    compiled: bool = False,
     full: bool = False,
 ) -> Trace:
     """Run `model` once on `inputs` and record every operation that its backend executes.
@@ -34,6 +35,8 @@ def record_keras(
         optimizer: a Keras optimizer for the plain step; without it the step ends with the gradients.
         training: the flag of the call; a training step has it true.
         steps: how many steps to run.
+        compiled: also measure what the compiled call returns, from the state before the last step, with the same
+            draws; the variables end as if it had not run. On TensorFlow this traces your code once more.
         full: keep every array. Otherwise each value is kept as statistics of a bounded sample.
 
     What `fit` compiles is recorded in its eager form. Weights, optimizer and metrics end as after a plain step.
@@ -44,6 +47,10 @@ def record_keras(
     backend = keras.backend.backend()
     if backend not in _BACKENDS:
         raise ValueError(f"Keras runs on {backend!r}; recorders exist for {', '.join(_BACKENDS)}")
-    plan = plan_of(model, inputs, train_step, training, loss=loss, target=target, optimizer=optimizer, steps=steps)
+    options = {"loss": loss, "target": target, "optimizer": optimizer, "steps": steps, "compiled": compiled}
+    plan = plan_of(model, inputs, train_step, training, **options)
+    if compiled and backend == "torch":
+        raise ValueError("compiled=True measures tf.function and jax.jit; Keras on torch runs eagerly unless "
+                         "jit_compile=True: record the torch module with torch.compile instead")  # fmt: skip
     recorder = importlib.import_module(f"oracle.adapters.record_keras_{backend}")
     return recorder.record(model, plan, full)

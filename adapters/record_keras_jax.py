@@ -98,6 +98,7 @@ class _Runner:
             closed, shape = jax.make_jaxpr(self._function(), return_shape=True)(*arguments)
         leaves = [*(t for g in sorted(state) for t in state[g]), *self.data.values()]
         results = self.walker.run(closed.jaxpr, closed.consts, leaves)
+        self.traced = (closed, [t.array for t in leaves], list(named_arrays(shape, "")))
         found = dict(zip(named_arrays(shape, ""), results, strict=True))
         for group, variables in self.groups.items():
             self._assign(variables, [found[f"{group}.{i}"] for i in range(len(variables))])
@@ -189,6 +190,17 @@ class _Runner:
             self.layers[path] = names.describe(layer)
         return jax.named_scope(f"keras:{path}")
 
+    def compiled(self) -> dict[str, int]:
+        """What XLA's compilation of the last step returns as the model's outputs."""
+        import jax.extend  # noqa: PLC0415
+
+        if not self.plan.compiled:
+            return {}
+        closed, arrays, paths = self.traced
+        results = dict(zip(paths, jax.jit(jax.extend.core.jaxpr_as_fun(closed))(*arrays), strict=True))
+        outputs = {n: r for n, r in results.items() if n.partition(".")[0] == "output"}
+        return {n: self.walker.recording.value(r, "constant", f"compiled.{n}") for n, r in outputs.items()}
+
     def trace(self, results: tuple[StepResult, ...]) -> Trace:
         """The finished recording."""
         import jax  # noqa: PLC0415
@@ -199,6 +211,7 @@ class _Runner:
             if node.scope in self.layers:
                 recording.amend(node.index, layer=self.layers[node.scope].kind)
         settle(recording, self.layers)
+        compiled = self.compiled()
         return Trace(
             "jax",
             jax.__version__,
@@ -210,5 +223,6 @@ class _Runner:
             self.started["buffer"],
             results,
             self.layers,
+            compiled,
             observation=Observation(f"Keras {keras.__version__} on {EXECUTION.format(version=jax.__version__)}"),
         )

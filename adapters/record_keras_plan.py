@@ -16,6 +16,7 @@ class Plan:
     loss: Callable[..., Any] | None = None
     optimizer: Any = None
     steps: int = 1
+    compiled: bool = False
     call_arguments: dict[str, Any] = field(default_factory=dict)
 
     def build_optimizer(self, model: Any) -> None:

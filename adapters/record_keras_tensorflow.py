@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from oracle.adapters import record_keras_names as names
 from oracle.adapters.record_keras_plan import Plan
 from oracle.adapters.record_keras_steps import number_steps
 from oracle.adapters.record_tensorflow import Runner, to_tensors
-from oracle.trace import Trace
+from oracle.adapters.record_tensorflow_observer import array_of
+from oracle.adapters.recording import named_leaves
+from oracle.trace import StepResult, Trace
 
 
 def record(model: Any, plan: Plan, full: bool) -> Trace:
@@ -18,7 +22,7 @@ def record(model: Any, plan: Plan, full: bool) -> Trace:
         results = tuple(runner.step(i, runner.run) for i in range(plan.steps))
     recording = runner.observer.recording
     recording.nodes = number_steps(recording.nodes, runner.observer.places.layers)
-    return runner.trace(results)
+    return runner.trace(results, runner.compiled_call() if plan.compiled else None)
 
 
 class TensorFlowRunner(Runner):
@@ -55,6 +59,27 @@ class TensorFlowRunner(Runner):
                 plan.optimizer.apply(gradients, model.trainable_weights)
         return self.returned, None
 
+    def step(self, index: int, function: Any) -> StepResult:
+        """Run one step under observation, remembering the state that it starts from."""
+        if self.plan.compiled:
+            self.before = [v.value.numpy() for v in self.model.variables]
+        return super().step(index, function)
+
+    def compiled_call(self) -> dict[str, np.ndarray]:
+        """What the model's call returns as a `tf.function` from the state before the last step; then undone."""
+        import tensorflow as tf  # noqa: PLC0415
+
+        plan, variables = self.plan, self.model.variables
+        flags = {"training": True} if plan.kind == "fit" else plan.call_arguments
+        jit = plan.kind == "fit" and bool(self.model.jit_compile)
+        after = [v.value.numpy() for v in variables]
+        try:
+            _assign(variables, self.before)
+            result = tf.function(lambda x: self.model(x, **flags), jit_compile=jit)(self.x)
+        finally:
+            _assign(variables, after)
+        return {name: array_of(t) for name, t in named_leaves(result, "output").items()}
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Observe operations, layers and the optimizer; leave no hook behind."""
@@ -90,3 +115,8 @@ class TensorFlowRunner(Runner):
         with self.observer.places.phase("optimizer"):
             yield
         self.observer.places.phases[0] = "forward"
+
+
+def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.value.assign(value)

@@ -114,9 +114,26 @@ def main():
     moved = step.values[step.parameters["dense.kernel"]].array - step.values[step.updated["dense.kernel"]].array
     gradient = step.values[step.gradients["dense.kernel"]].array
     found["step_error"] = float(np.max(np.abs(moved - 0.1 * gradient)))
+    if trace.framework != "torch":
+        found |= compilation(record_keras, model)
     found["refused"] = refusals(record_keras, single)
     found["call_restored"] = keras.Layer.__call__ is call
     print("REPORT" + json.dumps(found))
+
+
+def compilation(record_keras, model):
+    """How far the compiled call is from the eager one, and whether measuring it moved the weights."""
+    import keras
+
+    before = weights(model)
+    trace = record_keras(model, X, compiled=True, training=False, full=True)
+    eager, compiled = (trace.values[t["output"]].array for t in (trace.outputs, trace.compiled))
+    expected = keras.ops.convert_to_numpy(model(X, training=False))
+    return {
+        "compilation": largest_difference([compiled], [eager]),
+        "compiled_differs": largest_difference([compiled], [expected]),
+        "compiled_moved": largest_difference(weights(model), before),
+    }
 
 
 def refusals(record_keras, model):

@@ -74,6 +74,14 @@ def test_a_plain_step_moves_the_weights_by_the_gradient(report):
     assert report["step_error"] < 1e-6
 
 
+def test_the_compiled_call_is_measured_and_leaves_no_trace(report):
+    if report["backend"] == "torch":
+        pytest.skip("Keras on torch runs eagerly")
+    assert report["compilation"] < 1e-6
+    assert report["compiled_differs"] < 1e-6
+    assert report["compiled_moved"] == 0
+
+
 def test_every_operation_has_a_lowering(report):
     assert report["missing"] == []
 
