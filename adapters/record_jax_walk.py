@@ -93,7 +93,7 @@ class Walker:
 
     def _move(self, name: str, inputs: list[Traced], params: dict[str, Any], where: Where) -> Traced:
         """One of the recorder's own moves: an element of a sequence, a stack of results."""
-        (result,) = moved(name, [x.array for x in inputs], params) or ()
+        (result,) = moved(name, [x.array for x in inputs], params) or [None]
         return self._note(name, inputs, [result], params, where)[0]
 
     def _note(self, op: str, inputs: list[Traced], results: list[Any], attrs: dict, where: Where) -> list[Traced]:

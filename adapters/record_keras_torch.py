@@ -39,7 +39,7 @@ class _TorchRunner(Runner):
         self.loss: Any = None
         super().__init__(model, (), full)
         places = self.observer.places
-        places.skipped = (*places.skipped, *(os.path.dirname(p.__file__) for p in (keras, optree)))
+        places.skipped = (*places.skipped, *(os.path.dirname(str(p.__file__)) for p in (keras, optree)))
         self.x, self.target = _tensors(plan.inputs), _tensors(plan.target)
         for group, tree in (("input", self.x), ("target", self.target)):
             for name, tensor in named_leaves(tree, "" if isinstance(tree, dict) else group).items():

@@ -103,7 +103,8 @@ class Observer:
     def _note(
         self, op: str, trees: list, inputs: Sequence[Any], attrs: dict[str, Tree], outputs: Sequence[Any]
     ) -> None:
-        place, made = self.places.here(), []
+        place = self.places.here()
+        made: list[int | None] = []
         if is_draw(op):
             self.has_drawn = True
             attrs = {**attrs, "draws": references_to(self.read(t, "random") for t in outputs)}

@@ -163,7 +163,7 @@ class Runner:
         try:
             bound = inspect.signature(forward).bind(*self.args, **self.kwargs).arguments
         except (TypeError, ValueError):  # a builtin, or a signature that a training step completes
-            bound = dict(enumerate(self.args), **self.kwargs)
+            bound = {**{str(i): x for i, x in enumerate(self.args)}, **self.kwargs}
         yield from named_tensors(dict(bound))
 
     @contextmanager

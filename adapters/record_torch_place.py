@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import Counter
+from types import FrameType
 from typing import Any, NamedTuple
 
 from oracle.adapters.recording import short_path
@@ -78,7 +79,8 @@ class Places:
 
     def _line(self) -> tuple[str, bool]:
         """The innermost line of code that is neither torch's nor ours, and whether `backward` was passed on the way."""
-        frame, in_backward = sys._getframe(2), False
+        frame: FrameType | None = sys._getframe(2)
+        in_backward = False
         while frame is not None:
             code = frame.f_code
             kind = self.kinds.get(code) or self._kind(code)

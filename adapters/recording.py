@@ -10,6 +10,7 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ class Lines:
 
     def here(self, depth: int = 1) -> str:
         """The line ("train.py:12") of the innermost frame of the user's, or "" if there is none."""
-        frame = sys._getframe(depth)
+        frame: FrameType | None = sys._getframe(depth)
         while frame is not None:
             code = frame.f_code
             users = self.is_users.get(code)

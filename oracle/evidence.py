@@ -147,6 +147,6 @@ def shortest(number: float, fmt: Format) -> str:
         return str(number)
     for digits in range(1, 18):
         text = f"{number:.{digits}g}"
-        if fmt.round(np.float64(text)).astype(np.float64) == number:
+        if fmt.round(np.asarray(text, np.float64)).astype(np.float64) == number:
             return text
     return repr(number)

@@ -74,7 +74,7 @@ class _Run:
         mask = next(m for m in (self.masks[o] for o in step.outputs) if m is not None)
         if step.primitive in BLOCKWISE:
             if step.primitive.startswith("scatter") and is_undecided(self.known[step.inputs[1]]):
-                return [np.where(mask, unknown(), None)]
+                return [_placed([unknown()] * int(mask.sum()), mask)]
             if step.primitive in REAL_ONLY and not self.program.variables[step.outputs[0]].is_real:
                 return [np.full(mask.shape, None, object)]
             result = BLOCKWISE[step.primitive](*operands, mask=mask, **step.params)
@@ -106,8 +106,11 @@ class _Run:
         mask, fill = self.masks[step.outputs[0]], step.params["fill_value"]
         if not self.program.variables[step.outputs[0]].is_real:
             return result
-        empty = mask & np.equal(result, None)
-        return np.where(empty, unknown() if fill is None else arb(fill), result) if empty.any() else result
+        filled = result.copy()
+        for place in np.flatnonzero(mask):
+            if filled.flat[place] is None:
+                filled.flat[place] = unknown() if fill is None else arb(fill)
+        return filled
 
     def _settled(self, variable: int, result: np.ndarray) -> np.ndarray:
         """`result` with what R0 and R4 have decided for good: integers, booleans, infinities, NaN."""

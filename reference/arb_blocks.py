@@ -157,7 +157,7 @@ def _scatter_add(x: np.ndarray, indices: np.ndarray, updates: np.ndarray, **para
 
 @_blockwise("add_at")
 def _add_at(x: np.ndarray, *, mask: np.ndarray, target: np.ndarray, **_: Any) -> np.ndarray:
-    return _added(np.where(mask, arb(0), None), target, x)
+    return _added(objects([arb(0) if wanted else None for wanted in mask.flat], mask.shape), target, x)
 
 
 def _added(base: np.ndarray, target: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -171,7 +171,8 @@ def _added(base: np.ndarray, target: np.ndarray, values: np.ndarray) -> np.ndarr
 @_blockwise("scatter")
 def _scatter(x: np.ndarray, indices: np.ndarray, updates: np.ndarray, **params: Any) -> np.ndarray:
     target = scatter_targets(x.shape, indices, updates.shape, params)
-    flat, written = x.reshape(-1).tolist(), {}
+    flat = x.reshape(-1).tolist()
+    written: dict[int, Any] = {}
     for place, value in zip(target.reshape(-1).tolist(), updates.reshape(-1).tolist(), strict=True):
         if place >= 0 and value is not None:
             same = place not in written or COMPARISON["eq"](written[place], value) is True

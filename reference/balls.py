@@ -104,7 +104,7 @@ class Arithmetic:
         if floor is not False:
             small = np.where(magnitude < self.tiny, self.quantum * np.maximum(count, 1.0) + UNDERFLOW, UNDERFLOW)
             rad = rad + np.where(floor, small, 0.0)
-        return self.checked(mid, rad)
+        return self.checked(mid, np.asarray(rad))
 
     def summed(self, mid: np.ndarray, rad: np.ndarray | float, terms: np.ndarray, count: Counts) -> Ball:
         """A sum of `count` + 1 terms of total magnitude `terms`, in any order (S. M. Rump, BIT 52, 2012).
@@ -139,13 +139,13 @@ def evaluate_balls(program: Program, inputs: list[Ball], arithmetic: Arithmetic)
     from oracle.reference.rules import apply  # noqa: PLC0415 - the rules are written in terms of this module
 
     environment: list[Ball | None] = [None] * len(program.variables)
-    for index, value in program.constants.items():
-        environment[index] = constant(value, arithmetic)
+    for index, array in program.constants.items():
+        environment[index] = constant(array, arithmetic)
     for index, value in zip(program.inputs, inputs, strict=True):
         environment[index] = value
     with np.errstate(all="ignore"):
         for step in program.steps:
-            results = apply(arithmetic, step, [environment[i] for i in step.inputs])
+            results = apply(arithmetic, step, [environment[i] for i in step.inputs])  # type: ignore[misc]
             for index, result in zip(step.outputs, results, strict=True):
                 environment[index] = result
     return environment

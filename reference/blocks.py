@@ -39,10 +39,10 @@ def _reduce_sum(a: Arithmetic, x: Ball, *, axes: Sequence[int], **_: Any) -> Bal
     if not x.is_real:
         return _integers(lambda v: v.sum(axes, dtype=v.dtype), lambda u: u.any(axes), x)
     count = math.prod(x.mid.shape[i] for i in axes)
-    rad = 0.0 if x.rad is None else x.rad.sum(axes)
+    rad = None if x.rad is None else x.rad.sum(axes)
     if count == 1:
-        return Ball(x.mid.sum(axes), None if x.rad is None else rad)
-    return a.summed(x.mid.sum(axes), rad, np.abs(x.mid).sum(axes), max(count - 1, 0))
+        return Ball(x.mid.sum(axes), rad)
+    return a.summed(x.mid.sum(axes), 0.0 if rad is None else rad, np.abs(x.mid).sum(axes), max(count - 1, 0))
 
 
 def _along(function: Callable, axis: int, reverse: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import flint
     import jax
+    from jax.extend.core import Primitive
 
 _ARB_PRECISION = threading.RLock()
 
@@ -83,7 +84,7 @@ def nearest_float64(expression: str) -> tuple[float, bool]:
 
 
 @functools.cache
-def _primitive() -> "jax.extend.core.Primitive":
+def _primitive() -> "Primitive":
     import jax  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
     from jax.extend.core import Primitive  # noqa: PLC0415
@@ -92,7 +93,8 @@ def _primitive() -> "jax.extend.core.Primitive":
     primitive = Primitive("exact_constant")
 
     def dtype() -> np.dtype:
-        return np.dtype(np.float64 if jax.config.jax_enable_x64 else np.float32)
+        wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+        return np.dtype(np.float64 if wide else np.float32)
 
     primitive.def_impl(lambda *, expression: np.asarray(nearest_float64(expression)[0], dtype()))
     primitive.def_abstract_eval(lambda *, expression: jax.core.ShapedArray((), dtype()))

@@ -108,7 +108,7 @@ def _needed_by_move(
 
 
 def _needed_by_product(step: Step, mask: np.ndarray, shapes: list[tuple[int, ...]]) -> list[tuple[int, np.ndarray]]:
-    left, right, _ = contraction(*shapes, step.params["dimension_numbers"])
+    left, right, _ = contraction(shapes[0], shapes[1], step.params["dimension_numbers"])
     x = left(np.arange(math.prod(shapes[0])).reshape(shapes[0]))
     y = right(np.arange(math.prod(shapes[1])).reshape(shapes[1]))
     block = mask.reshape(x.shape[0], x.shape[1], y.shape[2])

@@ -18,7 +18,7 @@ from oracle.reference.program import Step
 from oracle.reference.specials import decide_specials
 from oracle.reference.structure import MOVES
 
-Rule = Callable[..., Ball | Sequence[Ball]]
+Rule = Callable[..., Any]  # a ball, or a list of them where there are several results
 RULES: dict[str, Rule] = dict(BLOCKS)
 
 
@@ -176,7 +176,7 @@ def _half_away(x: np.ndarray) -> np.ndarray:
 
 
 # `lax.RoundingMethod`: ties away from zero, ties to even.
-ROUNDINGS = {0: _half_away, 1: np.rint}
+ROUNDINGS: dict[int, Callable] = {0: _half_away, 1: np.rint}
 
 
 @rule("max")

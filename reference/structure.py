@@ -12,7 +12,7 @@ import numpy as np
 
 from oracle.reference.lazy import jax
 
-Rule = Callable[..., np.ndarray]
+Rule = Callable[..., Any]  # an array, or a list of them where there are several results
 
 # For each primitive, the positions of the operands that move; the others are integers that direct them.
 MOVES: dict[str, tuple[Rule, Callable[[int], Sequence[int]]]] = {}

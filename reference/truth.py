@@ -156,7 +156,8 @@ class Truth:
         if not np.isfinite(one.rad[0]):
             return "unknown"
         if one.hi[0] == 0 and one.lo[0] == 0 and one.rad[0] == 0:
-            return "-0" if np.signbit(one.hi[0]) and one.signed_zero[0] else "0"
+            signed = one.signed_zero is not None and one.signed_zero[0]
+            return "-0" if signed and np.signbit(one.hi[0]) else "0"
         with flint.ctx.workprec(max(256, 4 * n + 128)):
             ball = flint.arb(float(one.hi[0])) + flint.arb(float(one.lo[0])) + flint.arb(0, float(one.rad[0]))
             return (ball * flint.arb(2) ** int(one.exponent[0])).str(n, radius=False)

@@ -18,7 +18,7 @@ _NO_MEANING = (None,) * 2
 def _scores(q: Any, k: Any, mask: Any, causal: bool, scale: float | None) -> tuple[Any, Any]:
     """q kᵀ scale + mask, and which entries take part; those that do not are set to an ordinary number."""
     scores = jnp.matmul(q, jnp.swapaxes(k, -1, -2)) * (_default_scale(q) if scale is None else scale)
-    allowed = np.ones((1, 1), bool)
+    allowed: Any = np.ones((1, 1), bool)
     if causal:
         allowed = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
     if mask is not None:

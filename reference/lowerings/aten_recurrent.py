@@ -1,5 +1,6 @@
 """Recurrent layers that run as one kernel."""
 
+import functools
 from typing import Any
 
 from oracle.reference.lazy import jax, jnp, lax
@@ -16,7 +17,7 @@ def _lstm_step(state: tuple, gates: Any) -> tuple:
     return lax.logistic(o) * jnp.tanh(c), c
 
 
-def _lstm(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, h: Any, c: Any, reverse: bool) -> tuple:
+def _lstm(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, h: Any, c: Any, reverse: bool) -> tuple[Any, Any, Any]:
     """One LSTM layer over (time, batch, features): outputs, last hidden state, last cell state."""
 
     def step(state: tuple, x_t: Any) -> tuple:
@@ -24,8 +25,8 @@ def _lstm(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, h: Any, c: Any, re
         return new, new[0]
 
     projected = jnp.matmul(x, jnp.transpose(w_ih)) + b_ih
-    (h, c), outputs = lax.scan(step, (h, c), projected, reverse=reverse)
-    return outputs, h, c
+    last, outputs = lax.scan(step, (h, c), projected, reverse=reverse)
+    return (outputs, *last)
 
 
 @aten("mkldnn_rnn_layer")
@@ -54,7 +55,7 @@ def _mkldnn_rnn_layer_backward(
     """Gradients in the input, both weights, both biases and the initial states."""
     _is_lstm(mode, batch_sizes)
     flat = jnp.reshape(hx, hx.shape[-2:]), jnp.reshape(cx, cx.shape[-2:])
-    outputs, pull = jax.vjp(lambda *a: _lstm(*a, reverse), x, w_ih, w_hh, b_ih, b_hh, *flat)
+    outputs, pull = jax.vjp(functools.partial(_lstm, reverse=reverse), x, w_ih, w_hh, b_ih, b_hh, *flat)
     given = [jnp.zeros_like(o) if g is None else jnp.reshape(g, o.shape)
              for o, g in zip(outputs, (grad_y, grad_h, grad_c), strict=True)]  # fmt: skip
     *parts, of_h, of_c = pull(tuple(given))

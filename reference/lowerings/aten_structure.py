@@ -141,12 +141,12 @@ def _trace(x: Any) -> Any:
 
 @aten("tril", inplace=True)
 def _tril(x: Any, diagonal: int = 0) -> Any:
-    return jnp.where(np.tri(*x.shape[-2:], k=diagonal, dtype=bool), x, jnp.zeros((), x.dtype))
+    return jnp.where(np.tri(x.shape[-2], x.shape[-1], diagonal, dtype=bool), x, jnp.zeros((), x.dtype))
 
 
 @aten("triu", inplace=True)
 def _triu(x: Any, diagonal: int = 0) -> Any:
-    return jnp.where(np.tri(*x.shape[-2:], k=diagonal - 1, dtype=bool), jnp.zeros((), x.dtype), x)
+    return jnp.where(np.tri(x.shape[-2], x.shape[-1], diagonal - 1, dtype=bool), jnp.zeros((), x.dtype), x)
 
 
 @aten("unfold", "unfold_copy")

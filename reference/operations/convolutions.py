@@ -6,10 +6,11 @@ for each spatial axis: `stride`, `dilation`, and `padding`, which is that many z
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from oracle.reference.lazy import jax, jnp, lax
-from oracle.reference.operation import Arg, Config, operation
+from oracle.reference.operation import Arg, Config, get_operation, operation
 
 Spatial = tuple[int, ...]
 Padding = str | Spatial
@@ -42,6 +43,21 @@ def correlate(x: "jax.Array", weight: "jax.Array", padding: Padding, **options: 
     return lax.conv_general_dilated(x, weight, padding=pairs, **options)
 
 
+def bias_first(name: str) -> Callable:
+    """The honest formula in which the accumulation starts with the bias, so that each of its K sums rounds it again.
+
+    K is the number of products in one output element. The bias is the sum of K + 1 equal parts: the same
+    number, and K roundings of it.
+    """
+
+    def form(x: "jax.Array", weight: "jax.Array", bias: "jax.Array", **attrs: Any) -> "jax.Array":
+        count = max(weight.size // bias.size, 1)
+        parts = jnp.broadcast_to(bias / (count + 1), (count + 1, *bias.shape))
+        return get_operation(name).define(x, weight, jnp.sum(parts, 0), **attrs)
+
+    return form
+
+
 def by_channel(bias: "jax.Array", rank: int) -> "jax.Array":
     """A vector (channel,) shaped so that it broadcasts against `rank` axes (batch, channel, spatial...)."""
     return bias.reshape(1, -1, *(1,) * (rank - 2))
@@ -49,6 +65,7 @@ def by_channel(bias: "jax.Array", rank: int) -> "jax.Array":
 
 @convolution(
     "conv1d",
+    forms=(bias_first("conv1d"),),
     formula="y_o(t) = b_o + Σ_ck w_ock x_c(stride t + dilation k - padding)",
     configs=[
         _line("basic"),
@@ -75,6 +92,7 @@ def conv1d(
 
 @convolution(
     "conv2d",
+    forms=(bias_first("conv2d"),),
     formula="y_o(p) = b_o + Σ_ck w_ock x_c(stride p + dilation k - padding)",
     configs=[
         _plane("basic"),
@@ -105,6 +123,7 @@ def conv2d(
 
 @convolution(
     "depthwise_conv2d",
+    forms=(bias_first("depthwise_conv2d"),),
     formula="y_cm(p) = b_cm + Σ_k w_cmk x_c(stride p + dilation k - padding)",
     configs=[
         Config("basic", _shapes((2, 6, 11, 13), (6, 1, 3, 3)), PLANE),
@@ -135,6 +154,7 @@ def depthwise_conv2d(
 
 @convolution(
     "conv_transpose2d",
+    forms=(bias_first("conv_transpose2d"),),
     formula="y_o(stride p + dilation k - padding) += w_cok x_c(p), plus b_o",
     configs=[
         Config("basic", _shapes((2, 6, 7, 5), (6, 4, 3, 3), 4), {**PLANE, "output_padding": (0, 0)}),

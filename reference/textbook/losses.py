@@ -1,6 +1,6 @@
 """Losses, element by element and example by example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from mpmath import mp, mpf
@@ -51,7 +51,7 @@ def mse_plus_abs(prediction: Array, target: Array, alpha: float) -> Array:
     return np.array(sum(e**2 for e in errors) / mpf(len(errors)) + mpf(alpha) * sum(mp.fabs(e) for e in errors), object)
 
 
-def _against_distribution(logits: Array, target: Array) -> mpf:
+def _against_distribution(logits: Array, target: Iterable[mpf]) -> mpf:
     """-Σ_c t_c ln softmax(x)_c of one example."""
     return -sum(t * mp.ln(p) for t, p in zip(target, softmax_of(list(logits)), strict=True))
 

@@ -23,11 +23,11 @@ class _Weights:
         row = gate * self.hidden + j
         return sum(w * v for w, v in zip(self.weight_ih[row], x, strict=True)) + self.bias_ih[row]
 
-    def of_state(self, gate: int, j: int, h: Array) -> mpf:
+    def of_state(self, gate: int, j: int, h: Array | list[mpf]) -> mpf:
         row = gate * self.hidden + j
         return sum(w * v for w, v in zip(self.weight_hh[row], h, strict=True)) + self.bias_hh[row]
 
-    def both(self, gate: int, j: int, x: Array, h: Array) -> mpf:
+    def both(self, gate: int, j: int, x: Array, h: Array | list[mpf]) -> mpf:
         return self.of_input(gate, j, x) + self.of_state(gate, j, h)
 
 
