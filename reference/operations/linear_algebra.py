@@ -4,6 +4,7 @@ import functools
 
 from oracle.reference.lazy import jax, jnp
 from oracle.reference.operation import Config, operation
+from oracle.reference.operations.convolutions import bias_first
 
 product = functools.partial(operation, family="linear algebra", at_scale=True, source="Higham 2002, 3.5")
 
@@ -41,6 +42,7 @@ def batched_matmul(a: "jax.Array", b: "jax.Array") -> "jax.Array":
 @product(
     "linear",
     ["x", "weight", "bias"],
+    forms=(bias_first("linear"),),
     formula="x weightᵀ + bias",
     configs=[
         Config("batch", {"x": (32, 65), "weight": (33, 65), "bias": (33,)}),

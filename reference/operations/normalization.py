@@ -25,6 +25,47 @@ def standardized(x: "jax.Array", axes: tuple[int, ...], eps: float) -> "jax.Arra
     return deviation * lax.rsqrt(average(deviation * deviation, axes) + eps)
 
 
+def _affine(x: "jax.Array", moments: tuple, weight: "jax.Array", bias: "jax.Array") -> "jax.Array":
+    """x scale + (bias - mean scale): the statistics (mean, inverse deviation) folded into one affine map."""
+    mean, inverse = moments
+    scale = weight * inverse
+    return x * scale + (bias - mean * scale)
+
+
+def _moments(x: "jax.Array", axes: tuple[int, ...], eps: float) -> tuple["jax.Array", "jax.Array"]:
+    mean = average(x, axes)
+    deviation = x - mean
+    return mean, lax.rsqrt(average(deviation * deviation, axes) + eps)
+
+
+def _folded_layer(x: "jax.Array", weight: "jax.Array", bias: "jax.Array", *, eps: float) -> "jax.Array":
+    return _affine(x, _moments(x, (-1,), eps), weight, bias)
+
+
+def _folded_instance(x: "jax.Array", weight: "jax.Array", bias: "jax.Array", *, eps: float) -> "jax.Array":
+    return _affine(x, _moments(x, (2, 3), eps), by_channel(weight, x.ndim), by_channel(bias, x.ndim))
+
+
+def _folded_group(x: "jax.Array", weight: "jax.Array", bias: "jax.Array", *, groups: int, eps: float) -> "jax.Array":
+    grouped = x.reshape(x.shape[0], groups, -1)
+    wide = jnp.broadcast_to(by_channel(weight, x.ndim), x.shape).reshape(grouped.shape)
+    shift = jnp.broadcast_to(by_channel(bias, x.ndim), x.shape).reshape(grouped.shape)
+    return _affine(grouped, _moments(grouped, (-1,), eps), wide, shift).reshape(x.shape)
+
+
+def _folded_training(
+    x: "jax.Array",
+    weight: "jax.Array",
+    bias: "jax.Array",
+    running_mean: "jax.Array",
+    running_var: "jax.Array",
+    **attrs: float,
+) -> tuple["jax.Array", "jax.Array", "jax.Array"]:
+    _, *running = batch_norm_training(x, weight, bias, running_mean, running_var, **attrs)
+    moments = _moments(x, (0, *range(2, x.ndim)), attrs["eps"])
+    return _affine(x, moments, by_channel(weight, x.ndim), by_channel(bias, x.ndim)), *running
+
+
 def _folded(
     x: "jax.Array",
     weight: "jax.Array",
@@ -68,6 +109,7 @@ def batch_norm_inference(
 @normalization(
     "batch_norm_training",
     (*AFFINE, *STATE),
+    forms=(_folded_training,),
     outputs=("out", "running_mean", "running_var"),
     formula="(x - mean)/√(var + eps) weight + bias; running += momentum (batch - running)",
     source="Ioffe & Szegedy 2015, arXiv:1502.03167",
@@ -109,6 +151,7 @@ def batch_norm_training(
 @normalization(
     "layer_norm",
     AFFINE,
+    forms=(_folded_layer,),
     formula="(x - mean)/√(var + eps) weight + bias over the last axis",
     source="Ba et al. 2016, arXiv:1607.06450",
     configs=[
@@ -140,6 +183,7 @@ def rms_norm(x: "jax.Array", weight: "jax.Array", *, eps: float) -> "jax.Array":
 @normalization(
     "group_norm",
     AFFINE,
+    forms=(_folded_group,),
     formula="(x - mean)/√(var + eps) weight + bias over each group of channels",
     source="Wu & He 2018, arXiv:1803.08494",
     configs=[
@@ -157,6 +201,7 @@ def group_norm(x: "jax.Array", weight: "jax.Array", bias: "jax.Array", *, groups
 @normalization(
     "instance_norm",
     AFFINE,
+    forms=(_folded_instance,),
     formula="(x - mean)/√(var + eps) weight + bias over the plane",
     source="Ulyanov et al. 2016, arXiv:1607.08022",
     configs=[
