@@ -21,6 +21,7 @@ def record_keras(
     training: bool | None = None,
     steps: int = 1,
     compiled: bool = False,
+    verify: bool = False,
     full: bool = False,
 ) -> Trace:
     """Run `model` once on `inputs` and record every operation that its backend executes.
@@ -37,6 +38,7 @@ def record_keras(
         steps: how many steps to run.
         compiled: also measure what the compiled call returns, from the state before the last step, with the same
             draws; the variables end as if it had not run. On TensorFlow this traces your code once more.
+        verify: afterwards run the steps once more, unobserved, and compare bit by bit (on TensorFlow).
         full: keep every array. Otherwise each value is kept as statistics of a bounded sample.
 
     What `fit` compiles is recorded in its eager form. Weights, optimizer and metrics end as after a plain step.
@@ -47,8 +49,11 @@ def record_keras(
     backend = keras.backend.backend()
     if backend not in _BACKENDS:
         raise ValueError(f"Keras runs on {backend!r}; recorders exist for {', '.join(_BACKENDS)}")
-    options = {"loss": loss, "target": target, "optimizer": optimizer, "steps": steps, "compiled": compiled}
+    options = {"loss": loss, "target": target, "optimizer": optimizer, "steps": steps, "compiled": compiled,
+               "verify": verify}  # fmt: skip
     plan = plan_of(model, inputs, train_step, training, **options)
+    if verify and backend != "tensorflow":
+        raise ValueError(f"verify=True compares eager TensorFlow runs; Keras runs on {backend}")
     if compiled and backend == "torch":
         raise ValueError("compiled=True measures tf.function and jax.jit; Keras on torch runs eagerly unless "
                          "jit_compile=True: record the torch module with torch.compile instead")  # fmt: skip

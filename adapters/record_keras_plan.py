@@ -17,6 +17,7 @@ class Plan:
     optimizer: Any = None
     steps: int = 1
     compiled: bool = False
+    verify: bool = False
     call_arguments: dict[str, Any] = field(default_factory=dict)
 
     def build_optimizer(self, model: Any) -> None:

@@ -18,8 +18,7 @@ from oracle.trace import StepResult, Trace
 def record(model: Any, plan: Plan, full: bool) -> Trace:
     """Run `plan` on `model` and record every raw operation that executes."""
     runner = TensorFlowRunner(model, plan, full)
-    with runner.watching():
-        results = tuple(runner.step(i, runner.run) for i in range(plan.steps))
+    results = runner.run_steps(runner.run, plan.steps, plan.verify)
     recording = runner.observer.recording
     recording.nodes = number_steps(recording.nodes, runner.observer.places.layers)
     return runner.trace(results, runner.compiled_call() if plan.compiled else None)

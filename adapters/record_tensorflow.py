@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from oracle.adapters.record_tensorflow_observer import Observer, array_of
+from oracle.adapters.record_tensorflow_twin import NOT_COMPARED, Twin
 from oracle.adapters.recording import base_manifest, named_leaves
 from oracle.adapters.recording_places import calls_watched, settle
 from oracle.trace import Layer, Observation, StepResult, Trace
@@ -23,6 +24,7 @@ def record_tensorflow(
     target: Any = None,
     optimizer: Any = None,
     steps: int = 1,
+    verify: bool = False,
     full: bool = False,
 ) -> Trace:
     """Run `model` once on `inputs` and record every raw operation that executes.
@@ -37,17 +39,16 @@ def record_tensorflow(
         target: the loss function's first argument.
         optimizer: an object with `apply_gradients(pairs)`, or a function of that list.
         steps: how many training steps to run.
+        verify: afterwards run the steps once more, unobserved, from the same variables, and compare bit by bit.
         full: keep every array. Otherwise each value is kept as statistics of a bounded sample.
 
-    Your code runs exactly as often as in a plain run; seeds, variables and flags end as after one.
+    Without `verify` your code runs exactly as often as in a plain run; seeds, variables and flags end as after one.
     Raises `ValueError` for arguments that do not fit together.
     """
     check(train_step, loss, optimizer, steps)
     runner = Runner(model, inputs, full)
     step = _step_function(train_step, loss, target, optimizer)
-    with runner.watching():
-        results = tuple(runner.step(i, step) for i in range(steps))
-    return runner.trace(results, runner.compiled_results(train_step))
+    return runner.trace(runner.run_steps(step, steps, verify), runner.compiled_results(train_step))
 
 
 def check(train_step: Any, loss: Any, optimizer: Any, steps: int) -> None:
@@ -91,6 +92,8 @@ class Runner:
         self.observer = Observer(full)
         self.args, self.kwargs = arguments(inputs)
         self.named: dict[str, dict[str, Any]] = {"parameter": {}, "buffer": {}}
+        self.output: Any = None
+        self.observation = Observation(_execution(), evidence=NOT_COMPARED)
         self.inputs: dict[str, int] = {}
         self.adopt_inputs(self.kwargs or (self.args[0] if len(self.args) == 1 else self.args), "input")
         self._name_modules()
@@ -131,13 +134,26 @@ class Runner:
             self.started = self._current()
             yield
 
+    def run_steps(self, function: StepFunction, steps: int, verify: bool) -> tuple[StepResult, ...]:
+        """Run the steps under observation and, with `verify`, once more without."""
+        twin = Twin() if verify else None
+        with self.watching():
+            results = tuple(self.step(i, function) for i in range(steps))
+
+        def again() -> Any:
+            return [function(self.model, self.args, self.kwargs)[0] for _ in range(steps)][-1]
+
+        if twin is not None:
+            self.observation = twin.observe(self.observer, self.observation.execution, self.output, again)
+        return results
+
     def step(self, index: int, function: StepFunction) -> StepResult:
         """Run one step under observation and name what it left behind."""
         observer = self.observer
         observer.places.step, observer.differentiated = index, None
         observer.places.phases[0] = "forward"
-        output, loss = function(self.model, self.args, self.kwargs)
-        outputs = named_leaves(output, "output")
+        self.output, loss = function(self.model, self.args, self.kwargs)
+        outputs = named_leaves(self.output, "output")
         if observer.differentiated and loss is None:
             loss = observer.differentiated[0]
         parameters, buffers = self._current()
@@ -204,8 +220,14 @@ class Runner:
             results,
             self.observer.places.layers,
             after,
-            Observation(f"TensorFlow {tf.__version__} eager"),
+            self.observation,
         )
+
+
+def _execution() -> str:
+    import tensorflow as tf  # noqa: PLC0415
+
+    return f"TensorFlow {tf.__version__} eager"
 
 
 def arguments(inputs: Any) -> tuple[tuple, dict[str, Any]]:

@@ -127,6 +127,29 @@ def test_nothing_of_the_users_is_left_changed():
     assert float(tape.gradient(y, x)) == 4.0
 
 
+def test_watching_is_compared_with_an_unobserved_run_on_request():
+    network = Network()
+    step = {"loss": loss, "target": Y, "optimizer": descend, "steps": 2}
+    watched = record_tensorflow(network, X, verify=True, full=True, **step)
+    assert watched.observation.unchanged is True
+    np.testing.assert_array_equal(network.layers[0].w, watched.values[watched.updated["layers.0.w"]].array)
+    assert int(network.calls) == 2
+    assert record_tensorflow(network, X).observation.unchanged is None
+
+
+def test_a_run_that_is_not_the_same_twice_is_told_apart():
+    calls = []
+
+    def impure(x):
+        calls.append(1)
+        return x * len(calls)
+
+    observation = record_tensorflow(impure, X, verify=True).observation
+    assert observation.unchanged is False
+    assert observation.evidence == "output differs from the unobserved run"
+    assert record_tensorflow(lambda x: x + tf.random.normal([5]), X, verify=True).observation.unchanged is None
+
+
 def test_hooks_go_even_when_the_users_code_fails():
     def fails(x):
         raise RuntimeError("mine")
