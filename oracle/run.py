@@ -103,6 +103,7 @@ def _answer_all(planned: Plan, journal: Journal, show: Show) -> None:
         for question, rows in _judged(open_questions, workers, judges, limits):
             journal.add({key(question.case, who): [row.to_json() for row in found] for who, found in rows.items()})
             advance(len(rows), question.case.operation)
+        advance(0, "writing reproductions")
         _reproduce(journal, workers, planned.selection.full)
         if total:
             told = {name: _told(worker) for name, worker in workers.items()}
