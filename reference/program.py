@@ -14,10 +14,11 @@ import numpy as np
 from oracle.reference.lazy import jax
 
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-          "custom_vjp_call_jaxpr", "custom_lin"}  # fmt: skip
+          "custom_vjp_call_jaxpr", "custom_lin", "remat2"}  # fmt: skip
 
 # Mathematics does not see these: a real number in whatever format is the same number.
-_IDENTITIES = {"stop_gradient", "copy", "copy_p", "optimization_barrier", "reduce_precision"}
+_IDENTITIES = {"stop_gradient", "copy", "copy_p", "optimization_barrier", "reduce_precision", "device_put",
+               "sharding_constraint"}  # fmt: skip
 
 _WINDOWED = {"reduce_window_sum", "reduce_window_max", "reduce_window_min", "select_and_scatter_add",
              "select_and_gather_add"}  # fmt: skip
@@ -159,6 +160,9 @@ class _Builder:
             return [unfold_windowed(self, name, params, inputs)]
         if name in _IDENTITIES or (name == "convert_element_type" and self._is_identity(equation, inputs)):
             return inputs
+        if name == "scatter-sub":
+            negated = self.emit("neg", inputs[2:], self.variables[inputs[2]])
+            name, inputs = "scatter-add", [*inputs[:2], negated]
         if name in ("while", "cond"):
             raise ValueError(
                 f"the definition uses `{name}`, which depends on data; write it with `jnp.where` or a scan"

@@ -79,6 +79,11 @@ def _slice(
     return x[tuple(map(slice, start_indices, limit_indices, strides))]
 
 
+@_moves("tile")
+def _tile(x: np.ndarray, *, reps: Sequence[int], **_: Any) -> np.ndarray:
+    return np.tile(x, tuple(reps))
+
+
 @_moves("rev")
 def _rev(x: np.ndarray, *, dimensions: Sequence[int], **_: Any) -> np.ndarray:
     return np.flip(x, tuple(dimensions))
