@@ -30,7 +30,7 @@ class Twin:
                 return Observation(execution, False, f"{name} differs from the unobserved run")
         return Observation(execution, True, f"{len(watched)} arrays equal those of an unobserved run bit by bit")
 
-    def _alone(self, run: Callable[[], Any]) -> dict[str, np.ndarray]:
+    def _alone(self, run: Callable[[], Any]) -> Mapping[str, np.ndarray]:
         import tensorflow as tf  # noqa: PLC0415
 
         after = [v.numpy() for v, _ in self.before]

@@ -32,7 +32,7 @@ class Places:
         import torch  # noqa: PLC0415
 
         self.torch = torch
-        self.skipped = (*_NOT_THE_USERS, os.path.dirname(torch.__file__))
+        self.skipped: tuple[str, ...] = (*_NOT_THE_USERS, os.path.dirname(torch.__file__))
         self.autograd = os.path.join(os.path.dirname(torch.__file__), "autograd", "__init__.py")
         self.kinds: dict[Any, str] = {}
         self.short: dict[str, str] = {}

@@ -108,7 +108,7 @@ class Lines:
 
     def __init__(self, *packages: str) -> None:
         folders = [os.path.dirname(str(sys.modules[p].__file__)) for p in packages if p in sys.modules]
-        self.skipped = (
+        self.skipped: tuple[str, ...] = (
             *OUR_FOLDERS,
             os.path.dirname(os.__file__) + os.sep + "contextlib",
             *folders,

@@ -80,7 +80,7 @@ def lowerings(
 ) -> None:
     """The framework operations whose meaning the oracle knows."""
     from oracle.reference.lowerings import lowering  # noqa: PLC0415
-    from oracle.reference.lowerings import lowerings as known
+    from oracle.reference.lowerings import lowerings as known  # noqa: PLC0415
 
     if missing is not None:
         trace = _load(missing)

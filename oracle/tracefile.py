@@ -198,7 +198,7 @@ def _value(document: dict[str, Any], arrays: _Arrays) -> Value:
         document["role"],
         document.get("name", ""),
         arrays.view(document),
-        None if stats is None else Stats(*stats[:-1], quantiles=tuple(stats[-1])),
+        None if stats is None else Stats(*[*stats[:-1], tuple(stats[-1])]),
     )
 
 
@@ -208,7 +208,7 @@ def _checked(trace: Trace) -> Trace:
     for step in trace.steps:
         named.update(*(getattr(step, f).values() for f in ("outputs", "gradients", "parameters", "buffers")))
     named.update(*(getattr(trace, f).values() for f in ("inputs", "parameters", "buffers", "compiled")))
-    absent = sorted(named - trace.values.keys())
+    absent = sorted(i for i in named if i is not None and i not in trace.values)
     if absent:
         raise ValueError(f"value {absent[0]} is named and not there")
     return trace

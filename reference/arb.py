@@ -106,6 +106,7 @@ class _Run:
         mask, fill = self.masks[step.outputs[0]], step.params["fill_value"]
         if not self.program.variables[step.outputs[0]].is_real:
             return result
+        assert mask is not None
         filled = result.copy()
         for place in np.flatnonzero(mask):
             if filled.flat[place] is None:

@@ -25,6 +25,7 @@ def _lstm(x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, h: Any, c: Any, re
         return new, new[0]
 
     projected = jnp.matmul(x, jnp.transpose(w_ih)) + b_ih
+    outputs: Any
     last, outputs = lax.scan(step, (h, c), projected, reverse=reverse)
     return (outputs, *last)
 

@@ -114,7 +114,7 @@ def _adam_update(m: "jax.Array", v: "jax.Array", lr: float, betas: tuple[float, 
     return lr * (m / correction1) / (jnp.sqrt(v / correction2) + attrs["eps"])
 
 
-ADAM = {
+ADAM: dict[str, Any] = {
     "lr": 1e-3,
     "beta1": 0.9,
     "beta2": 0.999,
