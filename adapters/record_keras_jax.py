@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from oracle.adapters import record_keras_names as names
-from oracle.adapters.record_jax import EXECUTION, as_jax, manifest, named_arrays
+from oracle.adapters.record_jax import EXECUTION, NOT_COMPARED, as_jax, manifest, named_arrays
 from oracle.adapters.record_jax_walk import OPTIMIZER_SCOPE, Traced, Walker
 from oracle.adapters.record_keras_plan import Plan
 from oracle.adapters.recording import base_manifest
@@ -224,5 +224,7 @@ class _Runner:
             results,
             self.layers,
             compiled,
-            observation=Observation(f"Keras {keras.__version__} on {EXECUTION.format(version=jax.__version__)}"),
+            observation=Observation(
+                f"Keras {keras.__version__} on {EXECUTION.format(version=jax.__version__)}", evidence=NOT_COMPARED
+            ),
         )

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,14 @@ from oracle.trace import Tree, reference
 _SILENT = frozenset(("VarHandleOp", "DestroyResourceOp", "VarIsInitializedOp", "NoOp", "Assert"))
 
 
+class _Call(NamedTuple):
+    """A node with the numbers of the tensors that it read and made."""
+
+    index: int
+    inputs: list[int]
+    outputs: list[int]
+
+
 class Observer:
     """Collects the nodes of a run. Tensors are known by their unique number, variables by that of their handle."""
 
@@ -23,7 +31,7 @@ class Observer:
         self.recording = Recording(full)
         self.places = Places(Lines("tensorflow", "keras"))
         self.held: dict[int, int] = {}
-        self.calls: dict[str, list[tuple[int, list[int], list[int]]]] = {}
+        self.calls: dict[tuple[str, int | None], list[_Call]] = {}
         self.variables: dict[int, int] = {}
         self.untouched: dict[int, Any] = {}
         self.named: dict[int, tuple[str, str]] = {}
@@ -113,7 +121,9 @@ class Observer:
         else:
             made = [self._made(t) if is_numeric(t) else None for t in outputs]
         index = self.recording.node(op, trees, made, attrs=attrs, **place)
-        self.calls.setdefault(op, []).append((index, [t._id for t in inputs], [t._id for t in outputs]))
+        call = _Call(index, [t._id for t in inputs], [t._id for t in outputs])
+        for key in {None, *call.inputs, *call.outputs}:
+            self.calls.setdefault((op, key), []).append(call)
 
     def _made(self, tensor: Any) -> int:
         value = self.held[tensor._id] = self.recording.value(array_of(tensor))
@@ -178,11 +188,15 @@ class Observer:
 
     def _forward_node(self, op: Any, inputs: Any, outputs: Any) -> int | None:
         """The last call of `op` with these tensors; the tape drops (None) those that its derivative does not use."""
+        name = op.decode() if isinstance(op, bytes) else op
         given = [[getattr(t, "_id", None) for t in tensors or ()] for tensors in (inputs, outputs)]
-        for index, *seen in reversed(self.calls.get(op.decode() if isinstance(op, bytes) else op, ())):
-            pairs = [p for g, s in zip(given, seen, strict=True) for p in zip(g, s, strict=False)]
+        known = next((key for key in (*given[1], *given[0]) if key is not None), None)
+        for call in reversed(self.calls.get((name, known), ())):
+            pairs = [
+                p for g, s in zip(given, (call.inputs, call.outputs), strict=True) for p in zip(g, s, strict=False)
+            ]
             if all(g is None or g == s for g, s in pairs):
-                return index
+                return call.index
         return None
 
 
@@ -222,5 +236,7 @@ def living_variables() -> list[Any]:
     """Every initialized TensorFlow variable of this process."""
     from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable  # noqa: PLC0415
 
-    found = [o for o in gc.get_objects() if issubclass(type(o), BaseResourceVariable)]
+    objects = gc.get_objects()
+    kinds = {kind for kind in {type(o) for o in objects} if issubclass(kind, BaseResourceVariable)}
+    found = [o for o in objects if type(o) in kinds]
     return [v for v in found if hasattr(v.handle, "_id") and v.is_initialized()]
