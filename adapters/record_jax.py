@@ -71,8 +71,9 @@ class _Runner:
     def _adopt(self, tree: Any, name: str, role: str) -> None:
         for path, leaf in named_arrays(tree, name).items():
             self.leaves[path] = self.walker.leaf(as_jax(leaf), role, path)
-            if self.leaves[path].value is not None:
-                self.started[role][path] = self.leaves[path].value
+            value = self.leaves[path].value
+            if value is not None:
+                self.started[role][path] = value
 
     def walk(self, function: Callable[..., Any], args: tuple, kwargs: dict, leaves: list[Traced]) -> tuple[list, list]:
         """Trace `function` and run it: its outputs, and their paths."""
@@ -146,8 +147,8 @@ class _Runner:
         recording = self.walker.recording
         mine = [n for n in recording.nodes if n.step == index]
         last = max((n.index for n in mine if n.phase == "backward"), default=None)
-        for node in mine if last is not None else ():
-            if node.index > last:
+        for node in mine:
+            if last is not None and node.index > last:
                 recording.amend(node.index, phase="optimizer")
 
     def trace(self, results: tuple[StepResult, ...]) -> Trace:
@@ -229,6 +230,6 @@ def manifest() -> dict[str, str]:
         **base_manifest(),
         "jax": jax.__version__,
         "devices": ",".join(str(d) for d in jax.devices()),
-        "x64": str(jax.config.jax_enable_x64),
-        "default_matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "x64": str(jax.config.read("jax_enable_x64")),
+        "default_matmul_precision": str(jax.config.read("jax_default_matmul_precision")),
     }

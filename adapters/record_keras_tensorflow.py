@@ -43,7 +43,7 @@ class TensorFlowRunner(Runner):
         """One step of the plan: `(output, loss)`."""
         import tensorflow as tf  # noqa: PLC0415
 
-        plan = self.plan
+        plan: Any = self.plan
         if plan.kind == "call":
             return model(self.x, **plan.call_arguments), None
         if plan.kind == "own":
@@ -61,16 +61,18 @@ class TensorFlowRunner(Runner):
     def step(self, index: int, function: Any) -> StepResult:
         """Run one step under observation, remembering the state that it starts from."""
         if self.plan.compiled:
-            self.before = [v.value.numpy() for v in self.model.variables]
+            model: Any = self.model
+            self.before = [v.value.numpy() for v in model.variables]
         return super().step(index, function)
 
     def compiled_call(self) -> dict[str, np.ndarray]:
         """What the model's call returns as a `tf.function` from the state before the last step; then undone."""
         import tensorflow as tf  # noqa: PLC0415
 
-        plan, variables = self.plan, self.model.variables
+        model: Any = self.model
+        plan, variables = self.plan, model.variables
         flags = {"training": True} if plan.kind == "fit" else plan.call_arguments
-        jit = plan.kind == "fit" and bool(self.model.jit_compile)
+        jit = plan.kind == "fit" and bool(model.jit_compile)
         after = [v.value.numpy() for v in variables]
         try:
             _assign(variables, self.before)

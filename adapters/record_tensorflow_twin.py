@@ -45,7 +45,7 @@ class Twin:
             for (variable, _), array in zip(self.before, after, strict=True):
                 variable.assign(array)
 
-    def _left(self, output: Any) -> Mapping[str, np.ndarray]:
+    def _left(self, output: Any) -> dict[str, np.ndarray]:
         """Every array in which a run can show: the outputs and the variables."""
         outputs = {n: array_of(t) for n, t in named_leaves(output, "output").items() if hasattr(t, "_id")}
         return outputs | {f"variable {v.name} ({i})": v.numpy() for i, (v, _) in enumerate(self.before)}

@@ -204,7 +204,7 @@ def _value(document: dict[str, Any], arrays: _Arrays) -> Value:
 
 def _checked(trace: Trace) -> Trace:
     """The trace, if every value that it names is there."""
-    named = {i for n in trace.nodes for i in (*references([*n.inputs, *n.attrs.values()]), *n.outputs)} - {None}
+    named = {i for n in trace.nodes for i in (*references([*n.inputs, *n.attrs.values()]), *n.outputs)}
     for step in trace.steps:
         named.update(*(getattr(step, f).values() for f in ("outputs", "gradients", "parameters", "buffers")))
     named.update(*(getattr(trace, f).values() for f in ("inputs", "parameters", "buffers", "compiled")))

@@ -15,7 +15,7 @@ import numpy as np
 from oracle.reference.program import Step, is_real
 
 arb = flint.arb
-# Bits of the exponent of the largest argument that exp is asked about.
+# Bits of the largest argument that exp is asked about.
 _LONGEST = 4096
 
 
@@ -38,7 +38,8 @@ def _exp(x: arb) -> arb:
     if result.is_finite() or not x.is_finite() or not x > 0:
         return result
     # Arb gives up where the exponent of the result is longer than 128 bits; as n log 2 + r it has no limit.
-    bits = sum(int(part).bit_length() for part in map(abs, x.upper().mid().man_exp()))
+    mantissa, power = x.upper().mid().man_exp()
+    bits = int(mantissa).bit_length() + int(power)
     if bits > _LONGEST:
         return result
     with flint.ctx.workprec(flint.ctx.prec + bits):
@@ -92,6 +93,8 @@ def _polygamma(order: arb, x: arb) -> arb:
         return unknown()
     if x > 0 and n > 0:  # psi^(n)(x) = (-1)^(n+1) n! zeta(n+1, x) (DLMF 25.11.12)
         return (-1) ** (n + 1) * math.factorial(n) * arb(n + 1).zeta(x)
+    if x < 0 and n == 1:  # reflection, DLMF 5.15.6, which `acb.polygamma` leaves out far from zero
+        return (arb.pi() / x.sin_pi()) ** 2 - arb(2).zeta(1 - x)
     return x.digamma() if n == 0 else flint.acb(x).polygamma(n).real
 
 
@@ -131,11 +134,16 @@ def _rounded(x: arb, to_even: bool) -> arb:
     return arb(high if x > 0 else low)
 
 
+def _exp2(x: arb) -> arb:
+    exponent = whole(x)
+    return _exp(x * arb.const_log2()) if exponent is None else arb((1, exponent))
+
+
 REAL: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: x + y, "add_any": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y,
     "div": lambda x, y: x / y, "rem": _remainder, "neg": lambda x: -x, "abs": abs, "sign": _sign,
     "max": lambda x, y: x.max(y), "min": lambda x, y: x.min(y), "clamp": lambda low, x, high: x.max(low).min(high),
-    "exp": _exp, "exp2": lambda x: _exp(x * arb.const_log2()) if whole(x) is None else arb((1, whole(x))),
+    "exp": _exp, "exp2": _exp2,
     "expm1": _expm1, "log": arb.log, "log1p": arb.log1p, "sin": arb.sin, "cos": arb.cos, "tan": arb.tan,
     "sinh": _sinh, "cosh": _cosh, "tanh": arb.tanh, "asin": arb.asin, "acos": arb.acos, "atan": arb.atan,
     "asinh": arb.asinh, "acosh": arb.acosh, "atanh": arb.atanh, "sqrt": arb.sqrt, "rsqrt": arb.rsqrt,

@@ -19,7 +19,8 @@ SECOND = Arg("second_moment", domain=POSITIVE, scale=0.1)
 optimizer = functools.partial(operation, family="optimizer", differentiable=False, at_scale=True)
 
 
-def _config(name: str, *state: str, quick: bool = True, **attrs: Any) -> Config:
+def _config(name: str, *state: str, **attrs: Any) -> Config:
+    quick = attrs.pop("quick", True)
     return Config(name, dict.fromkeys(("parameter", "gradient", *state), (1031,)), attrs, quick=quick)
 
 
