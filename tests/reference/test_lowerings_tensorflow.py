@@ -5,6 +5,7 @@ import pytest
 from adapters.budgeted import overspent
 
 from oracle.adapters.record_tensorflow import record_tensorflow
+from oracle.reference import lowerings
 
 tf = pytest.importorskip("tensorflow")
 
@@ -173,3 +174,59 @@ def test_value_and_gradient_are_within_the_budget(name, seen):
     for node, use in overspent(trace):
         seen.add(node.op)
         assert use <= 1, f"{node.op} uses {use:.3g} of its budget"
+
+
+RATE, DECAY, EPSILON = 0.1, 0.9, 1e-3
+OPTIMIZERS = {
+    "ResourceApplyGradientDescent": lambda s, g, r: {"var": s[0], "alpha": RATE, "delta": g},
+    "ResourceApplyMomentum": lambda s, g, r: {
+        "var": s[0], "accum": s[1], "lr": RATE, "grad": g, "momentum": DECAY, "use_nesterov": True},
+    "ResourceApplyKerasMomentum": lambda s, g, r: {
+        "var": s[0], "accum": s[1], "lr": RATE, "grad": g, "momentum": DECAY, "use_nesterov": True},
+    "ResourceApplyAdam": lambda s, g, r: {
+        "var": s[0], "m": s[1], "v": s[2], "beta1_power": DECAY, "beta2_power": 0.99, "lr": RATE, "beta1": DECAY,
+        "beta2": 0.99, "epsilon": EPSILON, "grad": g},
+    "ResourceApplyAdaMax": lambda s, g, r: {
+        "var": s[0], "m": s[1], "v": s[2], "beta1_power": DECAY, "lr": RATE, "beta1": DECAY, "beta2": 0.99,
+        "epsilon": EPSILON, "grad": g},
+    "ResourceApplyRMSProp": lambda s, g, r: {
+        "var": s[0], "ms": s[1], "mom": s[2], "lr": RATE, "rho": DECAY, "momentum": 0.5, "epsilon": EPSILON, "grad": g},
+    "ResourceApplyCenteredRMSProp": lambda s, g, r: {
+        "var": s[0], "mg": s[1], "ms": s[2], "mom": s[3], "lr": RATE, "rho": DECAY, "momentum": 0.5,
+        "epsilon": 1.0, "grad": g},
+    "ResourceApplyAdagradV2": lambda s, g, r: {"var": s[0], "accum": s[1], "lr": RATE, "epsilon": EPSILON, "grad": g},
+    "AssignAddVariableOp": lambda s, g, r: {"resource": s[0], "value": g},
+    "AssignSubVariableOp": lambda s, g, r: {"resource": s[0], "value": g},
+    "ResourceScatterAdd": lambda s, g, r: {"resource": s[0], "indices": r, "updates": g},
+    "ResourceScatterSub": lambda s, g, r: {"resource": s[0], "indices": r, "updates": g},
+    "ResourceScatterUpdate": lambda s, g, r: {"resource": s[0], "indices": r, "updates": g},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_kernel_makes_the_new_values_of_its_variables(name):
+    state = [tf.Variable(_real(3, 4, seed=i, low=0.1)) for i in range(4)]
+
+    def step(gradient, rows):
+        operands = OPTIMIZERS[name]([v.handle for v in state], gradient, rows)
+        getattr(tf.raw_ops, name)(**{k: _scalar(v) for k, v in operands.items()})
+
+    trace = record_tensorflow(step, (_real(3, 4, seed=9), np.array([2, 0, 1])), full=True)
+    ((node, use),) = overspent(trace)
+    assert node.op == name
+    assert use <= 1
+    written = [trace.values[o].array for o in node.outputs]
+    for array, variable in zip(written, state, strict=False):
+        np.testing.assert_array_equal(array, variable)
+
+
+def _scalar(value):
+    return tf.constant(value, tf.float64) if isinstance(value, float) else value
+
+
+def test_a_wrong_lowering_overspends_its_budget(monkeypatch):
+    exact = lowerings.lowering("tensorflow", "Elu")
+    wrong = lowerings.Lowering(lambda x, T: exact(x) * (1 + 2.0**-40))
+    monkeypatch.setitem(lowerings._LOWERINGS, ("tensorflow", "Elu"), wrong)
+    spent = dict((n.op, use) for n, use in overspent(record_tensorflow(tf.nn.elu, _real(5, 5), full=True)))
+    assert spent["Elu"] > 100
