@@ -97,6 +97,8 @@ class _Run:
         operands = [self.operand(v) for v in step.inputs]
         results = move(*[o.astype(object) if i in moving else o for i, o in enumerate(operands)], **step.params)
         results = results if isinstance(results, list) else [results]
+        # Indexing an object array down to one element gives the element, not an array.
+        results = [r if isinstance(r, np.ndarray) else objects([r], ()) for r in results]
         if "fill_value" in step.params:
             results = [self._filled(step, result) for result in results]
         return results
