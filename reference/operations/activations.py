@@ -154,11 +154,21 @@ def mish(x: "jax.Array") -> "jax.Array":
     return x * jnp.tanh(stable_softplus(x))
 
 
+def _softplus_directly(x: "jax.Array") -> "jax.Array":
+    """ln(1 + e^x) as it is written wherever e^-x still counts in 32 bits, with its derivative σ(x)."""
+
+    def direct(x: "jax.Array") -> "jax.Array":
+        return jnp.where(x > 20, stable_softplus(x), jnp.log1p(jnp.exp(jnp.where(x > 20, 0, x))))
+
+    return derivatives.with_derivative(direct, lambda x, _: lax.logistic(x))(x)
+
+
 @activation(
     "softplus",
     formula="ln(1 + e^x)",
     source="Dugas et al. 2001",
     special=limits(0.0, INF),
+    forms=(_softplus_directly,),
 )
 def softplus(x: "jax.Array") -> "jax.Array":
     """Smooth rectifier, with no threshold beyond which it becomes x."""
@@ -171,11 +181,17 @@ def sigmoid(x: "jax.Array") -> "jax.Array":
     return lax.logistic(x)
 
 
+def _log_sigmoid_by_derivative(x: "jax.Array") -> "jax.Array":
+    """The same value with its derivative σ(-x), multiplied into the cotangent last."""
+    return derivatives.with_derivative(lambda x: -stable_softplus(-x), lambda x, _: lax.logistic(-x))(x)
+
+
 @activation(
     "log_sigmoid",
     formula="-ln(1 + e^-x)",
     source="PyTorch reference, torch.nn.LogSigmoid",
-    special=limits(-INF, -0.0),
+    special=((-INF, -INF),),
+    forms=(_log_sigmoid_by_derivative,),
 )
 def log_sigmoid(x: "jax.Array") -> "jax.Array":
     """Logarithm of the logistic function."""
@@ -194,12 +210,18 @@ def hard_sigmoid(x: "jax.Array") -> "jax.Array":
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, (x + 3) / 6))
 
 
+def _hard_swish_by_relu6(x: "jax.Array") -> "jax.Array":
+    """The paper's formula, which rounds x 6 / 6 where the value is x."""
+    return x * relu6(x + 3) / 6
+
+
 @activation(
     "hard_swish",
     formula="x min(max(x + 3, 0), 6)/6",
     source="Howard et al. 2019, arXiv:1905.02244",
     kinks=corners(-3, 3),
-    special=limits(-0.0, INF, -0.0, 0.0),
+    special=((INF, INF), (-0.0, -0.0), (0.0, 0.0)),
+    forms=(_hard_swish_by_relu6,),
 )
 def hard_swish(x: "jax.Array") -> "jax.Array":
     """Piecewise quadratic swish; its derivative is 0 at -3 and 1 at 3 by convention."""
@@ -229,7 +251,7 @@ def softsign(x: "jax.Array") -> "jax.Array":
     "tanhshrink",
     formula="x - tanh x",
     source="PyTorch reference, torch.nn.Tanhshrink",
-    special=odd_limits(INF),
+    special=limits(-INF, INF),
     at_scale=True,
 )
 def tanhshrink(x: "jax.Array") -> "jax.Array":

@@ -165,6 +165,18 @@ def test_derivatives_lie_inside_the_balls(name: str, config_name: str, fmt: str)
     assert derivative_disagreement(operation, config, operation.bind(config), fmt) == ""
 
 
+FORMS = [(name, config_name, form) for name, config_name in CASES for form in range(len(get_operation(name).forms))]
+
+
+@pytest.mark.parametrize(("name", "config_name", "form"), FORMS)
+def test_another_honest_formula_is_the_same_function(name: str, config_name: str, form: int) -> None:
+    operation = get_operation(name)
+    config = operation.config(config_name)
+    define = functools.partial(operation.forms[form], **config.attrs)
+    assert value_disagreement(operation, config, define, "float64") == ""
+    assert derivative_disagreement(operation, config, define, "float64") == ""
+
+
 # ---- the check is seen to fail ---------------------------------------------------------------------------------------
 
 
