@@ -78,8 +78,12 @@ def _needed_inputs(
 
 
 def _broadcast_back(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Demand on an operand of an elementwise step; a scalar operand serves all elements."""
-    return mask if mask.shape == shape else np.full(shape, mask.any())
+    """Demand on an operand of an elementwise step; where it was broadcast, one element serves many."""
+    if mask.shape == shape:
+        return mask
+    aligned = (1,) * (mask.ndim - len(shape)) + shape
+    repeated = tuple(axis for axis, n in enumerate(aligned) if n == 1)
+    return mask.any(repeated, keepdims=True).reshape(shape)
 
 
 def _needed_by_move(

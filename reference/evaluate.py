@@ -120,8 +120,10 @@ def _from_ball(ball: Ball | None) -> Truth:
 def _from_integers(ball: Ball) -> Truth:
     """Integers and booleans; 64-bit integers need both parts of the sum."""
     hi = np.asarray(ball.mid, np.float64)
-    lo = np.where(np.abs(hi) < 2.0**53, 0.0, (ball.mid.astype(object) - hi.astype(object)).astype(np.float64))
-    zeros = np.zeros(hi.shape)
+    lo = zeros = np.zeros(hi.shape)
+    if np.any(np.abs(hi) >= 2.0**53):
+        rest = [int(n) - int(h) for n, h in zip(np.ravel(ball.mid).tolist(), hi.ravel().tolist(), strict=True)]
+        lo = np.array(rest, np.float64).reshape(hi.shape)
     codes = zeros.astype(np.uint8)
     return Truth(hi, lo, np.where(ball.is_exact, 0.0, np.inf), zeros.astype(np.int32), codes, codes)
 
