@@ -230,6 +230,6 @@ def manifest() -> dict[str, str]:
         **base_manifest(),
         "jax": jax.__version__,
         "devices": ",".join(str(d) for d in jax.devices()),
-        "x64": str(jax.config.read("jax_enable_x64")),
-        "default_matmul_precision": str(jax.config.read("jax_default_matmul_precision")),
+        "x64": str(jax.config.values["jax_enable_x64"]),
+        "default_matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
     }

@@ -92,18 +92,14 @@ def _transposed(linear: Any, shape: Sequence[int], dy: Any) -> Any:
 def _windows(attrs: dict[str, Any], rank: int) -> tuple[list[int], list[int]]:
     """Strides and dilations of the spatial axes."""
     spatial = [i for i, name in enumerate(attrs["data_format"]) if name not in "NC"]
-    return [attrs["strides"][i] for i in spatial], [
-        (attrs.get("dilations") or [1] * rank)[i] for i in spatial
-    ]
+    return [attrs["strides"][i] for i in spatial], [(attrs.get("dilations") or [1] * rank)[i] for i in spatial]
 
 
 def _padding(attrs: dict[str, Any], rank: int) -> str | list[tuple[int, int]]:
     if attrs["padding"] != "EXPLICIT":
         return attrs["padding"]
     pairs = np.reshape(attrs["explicit_paddings"], (rank, 2))
-    return [
-        (int(a), int(b)) for name, (a, b) in zip(attrs["data_format"], pairs, strict=True) if name not in "NC"
-    ]
+    return [(int(a), int(b)) for name, (a, b) in zip(attrs["data_format"], pairs, strict=True) if name not in "NC"]
 
 
 def _input_shape(sizes: Any, channels: int, dy: Any, data_format: str) -> tuple[int, ...]:
