@@ -47,7 +47,7 @@ def test_a_training_step_has_its_phases_and_scopes():
     forward = {n.index: n for n in trace.nodes if n.phase == "forward"}
     backward = next(n for n in reversed(trace.nodes) if n.op == "dot_general")
     assert forward[backward.forward_index].scope == "hidden"
-    assert backward.source.startswith("tests/adapters/test_record_jax.py:")
+    assert backward.source.startswith(("test_record_jax.py:", "tests/adapters/test_record_jax.py:"))
 
 
 def test_values_are_jaxs_own():

@@ -77,7 +77,7 @@ def test_nodes_know_their_layer_line_and_forward_operation():
     (relu,) = [n for n in trace.nodes if n.op == "Relu"]
     (relu_grad,) = [n for n in trace.nodes if n.op == "ReluGrad"]
     assert relu_grad.forward_index == relu.index
-    assert relu.source.startswith("tests/adapters/test_record_tensorflow.py:")
+    assert relu.source.startswith(("test_record_tensorflow.py:", "tests/adapters/test_record_tensorflow.py:"))
     products = [n for n in trace.nodes if n.op == "MatMul"]
     assert [n.scope for n in products] == ["layers.0", "layers.1", "layers.1", "layers.1", "layers.0"]
     assert trace.layers["layers.0"].settings["scale"] == 2.0
