@@ -74,7 +74,7 @@ def elu(x: "jax.Array", *, alpha: float) -> "jax.Array":
     formula="max(x, 0) + min(0, alpha (e^(x/alpha) - 1))",
     source="Barron 2017, arXiv:1704.07483",
     configs=_configs(alpha=2.0),
-    special=limits(-2.0, INF, -0.0, 0.0),
+    special=limits(-2.0, INF),
 )
 def celu(x: "jax.Array", *, alpha: float) -> "jax.Array":
     """Continuously differentiable exponential linear unit."""
