@@ -118,7 +118,7 @@ def _stored(ball: Ball, fmt: Format) -> np.ndarray:
         return np.maximum(rad, np.where(rad > 0, 0.5 * fmt.quantum, 0.0))
     with np.errstate(invalid="ignore"):
         rad = rad + np.maximum(fmt.u * magnitude, np.where(magnitude > 0, 0.5 * fmt.quantum, 0.0))
-        return np.where(magnitude > fmt.max_finite * (1 + 0.5 * fmt.u), np.inf, rad)
+        return np.where(magnitude <= fmt.max_finite * (1 + 0.5 * fmt.u), rad, np.inf)
 
 
 def _magnitude(ball: Ball) -> np.ndarray:
