@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 # Tests run outside the checkout, so that `import oracle` can only mean the installed wheel.
 OUTSIDE := cd "$$(mktemp -d)" &&
 INSTALLED := $(BIN)/python -c 'import oracle, sys; sys.exit(not oracle.__file__.startswith(sys.prefix))'
-PYTEST := $(INSTALLED) && $(BIN)/pytest --config-file $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests
+PYTEST := $(INSTALLED) && $(BIN)/pytest --numprocesses 2 --dist loadfile --config-file $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests
 
 .PHONY: audit test test-full lint types bench chromium clean
 

@@ -19,7 +19,7 @@ _SILENT = frozenset(("VarHandleOp", "DestroyResourceOp", "VarIsInitializedOp", "
 class _Call(NamedTuple):
     """A node with the numbers of the tensors that it read and made."""
 
-    index: int
+    node: int
     inputs: list[int]
     outputs: list[int]
 
@@ -117,7 +117,7 @@ class Observer:
             self.has_drawn = True
             attrs = {**attrs, "draws": references_to(self.read(t, "random") for t in outputs)}
         elif is_write(op):
-            made = self._written(inputs)
+            made = list(self._written(inputs))
         else:
             made = [self._made(t) if is_numeric(t) else None for t in outputs]
         index = self.recording.node(op, trees, made, attrs=attrs, **place)
@@ -196,7 +196,7 @@ class Observer:
                 p for g, s in zip(given, (call.inputs, call.outputs), strict=True) for p in zip(g, s, strict=False)
             ]
             if all(g is None or g == s for g, s in pairs):
-                return call.index
+                return call.node
         return None
 
 

@@ -48,15 +48,17 @@ def reproduction(adapter: Adapter, request: Request, index: Index, output: str =
     return script(adapter, request, index, output, note)
 
 
-def script(adapter: Adapter, request: Request, index: Index, output: str, note: str = "") -> str:
-    """The script for `request` as it stands; `note` is told in its first lines."""
-    program = adapter.program(request)
-    engine = adapter.engine
-    name = _result_name(program, output)
-    element = f"{name}[{', '.join(map(str, index))}]" if index else name
-    lines = [*_arrays(program), *_attributes(program), "", *_execution(program)]
-    lines += ["", f"value = {engine.item(element)}", "print(value, float(value).hex())"]
-    body = "\n".join(lines)
+def unanswered(adapter: Adapter, request: Request) -> str:
+    """The script of a request that the framework refuses or does not survive, its inputs as they are."""
+    names = request.wrt if request.direction == "vjp" else get_operation(request.operation).outputs
+    return script(adapter, request, None, names[0], "the framework does not come to the end of this")
+
+
+def script(adapter: Adapter, request: Request, index: Index | None, output: str, note: str = "") -> str:
+    """The script for `request` as it stands; `note` is told in its first lines. Without `index` it prints all."""
+    program, engine = adapter.program(request), adapter.engine
+    printing = _printing(program, f"gradient_{output}" if program.backward else output, index)
+    body = "\n".join([*_arrays(program), *_attributes(program), "", *_execution(program), "", *printing])
     where = f"{request.operation}, {request.format}, mode {request.mode}, {request.device}"
     title = f"# {adapter.name} {adapter.version()}: {where}" + (f"\n# {note}" if note else "")
     settings, helper = engine.settings(request), UNPACK if "unpack(" in body else ""
@@ -120,8 +122,11 @@ def _execution(program: Program) -> list[str]:
     return [*setup, "", program.functions(), "", f"{tuple_of(program.outputs)} = forward({arguments})"]
 
 
-def _result_name(program: Program, output: str) -> str:
-    return f"gradient_{output}" if program.backward else output
+def _printing(program: Program, result: str, index: Index | None) -> list[str]:
+    if index is None:
+        return [f"print({result})"]
+    element = f"{result}[{', '.join(map(str, index))}]" if index else result
+    return [f"value = {program.engine.item(element)}", "print(value, float(value).hex())"]
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:

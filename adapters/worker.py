@@ -22,6 +22,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from oracle.adapters import Adapter, Refusal, Request, Response, adapter_named
 from oracle.adapters.base import first_lines
+from oracle.adapters.reproduce import reproduction, unanswered
 
 TIMEOUT = 120.0
 
@@ -78,8 +79,17 @@ class Worker:
         return self._ask(_devices)
 
     def reproduction(self, request: Request, index: tuple[int, ...], output: str = "") -> str:
-        """The script of `oracle.adapters.reproduce.reproduction`, made in this process."""
-        return self._ask(_reproduction, request, index, output)
+        """The script of `oracle.adapters.reproduce.reproduction`, made in the worker's process.
+
+        Where the framework does not answer, the script is the one that shows that. `Refusal` where the adapter
+        has nothing to run.
+        """
+        try:
+            return self._ask(_reproduction, request, index, output)
+        except Refusal:
+            if self.adapter.refusal(request):
+                raise
+            return unanswered(self.adapter, request)
 
     def _ask(self, function: Callable[..., Any], *args: Any) -> Any:
         task = self._schedule(function, *args)
@@ -124,7 +134,8 @@ class Worker:
     def _last_words(self) -> str:
         self._printed.seek(0)
         lines = self._printed.read().decode(errors="replace").split("\n")
-        spoken = [line for line in lines if line.strip()]
+        frame = ("@", "***")
+        spoken = [line for line in lines if line.strip() and not line.lstrip().startswith(frame)]
         return f": {first_lines(spoken[-1])}" if spoken else ""
 
 
@@ -214,7 +225,5 @@ def _devices() -> tuple[str, ...]:
 
 
 def _reproduction(request: Request, index: tuple[int, ...], output: str) -> str:
-    from oracle.adapters.reproduce import reproduction  # noqa: PLC0415
-
     assert _ADAPTER is not None
     return reproduction(_ADAPTER, request, index, output)

@@ -50,12 +50,13 @@ class Material:
         return {**self.arguments, **grads}
 
     def request(self, candidate: Candidate) -> Request:
-        """What the candidate is asked: the arrays in the format under test."""
+        """What the candidate is asked: the arrays in the format that it takes. `ValueError` if it takes none here."""
+        carrier = format_named(candidate.arrays_in(self.fmt.name) or "none")
         return Request(
             operation=self.operation.name,
-            arrays={name: _stored(x, self.fmt) for name, x in self.arguments.items()},
+            arrays={name: _stored(x, carrier) for name, x in self.arguments.items()},
             attrs=self.config.attrs,
-            format=self.fmt.name,
+            format=carrier.name,
             mode=candidate.mode,
             device=candidate.device,
             direction="vjp" if self.cotangents else "forward",

@@ -9,6 +9,7 @@ from oracle.adapters.worker import Worker
 from oracle.errors import OracleError
 from oracle.manifest import gpus
 from oracle.plan import Selection
+from oracle.reference.formats import FORMATS
 
 
 class Candidate(NamedTuple):
@@ -17,6 +18,17 @@ class Candidate(NamedTuple):
     adapter: str
     mode: str
     device: str
+
+    def arrays_in(self, fmt: str) -> str | None:
+        """The format of the arrays that this candidate takes in a case of `fmt`; None if the case is not for it.
+
+        A mixed policy ("autocast-bfloat16", "mixed_bfloat16") takes float32 arrays and rounds them to the format that
+        it is named after: it is asked the cases of that format, whose numbers such a rounding does not change.
+        """
+        policy = next((name for name in FORMATS if self.mode.endswith(name)), None)
+        if policy is None:
+            return fmt
+        return "float32" if policy == fmt else None
 
 
 def chosen_adapters(names: Sequence[str]) -> dict[str, Adapter]:

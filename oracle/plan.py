@@ -85,7 +85,7 @@ def plan(selection: Selection) -> Plan:
 
 
 def chosen_formats(selection: Selection) -> tuple[str, ...]:
-    """The number formats of `selection`; without any, all of a full audit and two of a quick one."""
+    """The number formats of `selection`; without any, all of a full audit, two and the modes' own of a quick one."""
     from oracle.reference.formats import FORMATS, format_named  # noqa: PLC0415 - imports NumPy
 
     for name in selection.formats:
@@ -93,7 +93,8 @@ def chosen_formats(selection: Selection) -> tuple[str, ...]:
             format_named(name)
         except ValueError as error:
             raise OracleError(str(error)) from error
-    return selection.formats or (tuple(FORMATS) if selection.full else QUICK_FORMATS)
+    asked = tuple(f for f in FORMATS if f in QUICK_FORMATS or any(mode.endswith(f) for mode in selection.modes))
+    return selection.formats or (tuple(FORMATS) if selection.full else asked)
 
 
 def _questions(
@@ -103,7 +104,8 @@ def _questions(
     from oracle.cases import cases  # noqa: PLC0415 - imports NumPy
 
     selection, found, asked = who
-    reasons = {c: found[c.adapter].supports(op.name, fmt, c.mode, c.device) for c in asked}
+    arrays = {c: c.arrays_in(fmt) for c in asked}
+    reasons = {c: found[c.adapter].supports(op.name, f, c.mode, c.device) for c, f in arrays.items() if f}
     able = tuple(c for c, reason in reasons.items() if reason is None)
     refusals = {c: reason for c, reason in reasons.items() if reason is not None}
     for case in cases(op, fmt, full=selection.full, seed=selection.seed):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from oracle.adapters import Request, adapter_named
+from oracle.adapters import Refusal, Request, adapter_named
 from oracle.adapters.reproduce import reproduction, same
 from oracle.adapters.worker import Worker
 from oracle.reference.formats import format_named
@@ -124,6 +124,18 @@ def test_a_script_that_shows_another_number_would_be_noticed() -> None:
     assert "neighbours" in script
     expected = (np.exp(x) + x.sum())[2]
     assert printed(script) == f"{float(expected)} {float(expected).hex()}"
+
+
+def test_what_the_framework_does_not_survive_has_a_script_too() -> None:
+    rows = {"exp": "import os\nout = os._exit(3)", "log": "out = np.log(x, out='no array')"}
+    with Worker(replace(adapter_named("numpy"), rows=rows)) as worker:
+        for name, words in (("exp", ""), ("log", "TypeError")):
+            script = worker.reproduction(Request(operation=name, arrays={"x": normal(3)}), (1,))
+            run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+            assert run.returncode != 0
+            assert words in run.stderr
+        with pytest.raises(Refusal, match="no operation for sin"):
+            worker.reproduction(Request(operation="sin", arrays={"x": normal(3)}), (1,))
 
 
 def test_same_means_the_same_bits() -> None:

@@ -15,13 +15,16 @@ import pytest
 
 import oracle.run
 from oracle.adapters import adapter_named
+from oracle.bench import material
+from oracle.candidates import Candidate
 from oracle.errors import OracleBugError, OracleError
 from oracle.journal import Journal
 from oracle.plan import Selection, key, plan
 from oracle.reference.evaluate import TruthViolation
+from oracle.reference.formats import format_named
 from oracle.reports.schema import validate
 from oracle.run import run
-from oracle.types import Row, Verdict
+from oracle.types import Case, Row, Verdict
 
 SMALL = Selection(("exp", "log"), ("numpy",), ("float32",))
 
@@ -212,6 +215,24 @@ def test_a_failing_judge_blames_no_framework(monkeypatch, tmp_path, inline):
 def test_what_is_unknown_is_named(tmp_path, wrong, message):
     with pytest.raises(OracleError, match=message):
         run(dataclasses.replace(SMALL, **wrong), tmp_path / "run")
+
+
+def test_a_mixed_policy_is_asked_the_cases_of_its_format():
+    policy = Candidate("torch", "autocast-bfloat16", "cpu")
+    assert policy.arrays_in("bfloat16") == "float32"
+    assert policy.arrays_in("float32") is None
+    assert Candidate("torch", "eager", "cpu").arrays_in("float16") == "float16"
+    asked = material(Case("matmul", "rectangular", "forward", "bfloat16", "typical")).request(policy)
+    assert asked.format == "float32"
+    assert {x.dtype.name for x in asked.arrays.values()} == {"float32"}
+    assert all(format_named("bfloat16").is_representable(x) for x in asked.arrays.values())
+
+
+def test_a_mixed_policy_is_judged_by_its_format(tmp_path):
+    pytest.importorskip("torch")
+    results, _ = run(Selection(("matmul",), ("torch",), (), ("autocast-bfloat16",)), tmp_path / "run")
+    assert {row.format for row in results.rows} == {"bfloat16"}
+    assert {row.verdict for row in results.rows} <= {Verdict.CORRECT, Verdict.WITHIN_BUDGET}
 
 
 def test_an_absent_framework_is_named(monkeypatch, tmp_path):
