@@ -17,14 +17,11 @@ from oracle.comparison import Accused, Comparison, Line, Meaning, Part, Target
 from oracle.errors import OracleError
 from oracle.network import Network
 from oracle.node_budget import budget_use
-from oracle.noise import carrier_noise, constant_noise
+from oracle.noise import semantic_noise
 from oracle.pairing import Pair, pair_targets
 from oracle.recording import record
 from oracle.search import Search
 from oracle.trace import Trace
-
-# Below this share of the magnitude, constants' rounding is worth measuring as an explanation.
-_SMALL = 1e-4
 
 
 def compare(
@@ -121,29 +118,8 @@ def _target(a: Side, b: Side, pair: Pair) -> Target:
         _part(semantics),
         _part(_difference(actual_a, exact_a)),
         _part(_difference(actual_b, exact_b)),
-        _noise(a, b, pair, semantics),
+        semantic_noise(a, b, pair),
     )
-
-
-def _noise(a: Side, b: Side, pair: Pair, semantics: np.ndarray) -> float:
-    """What of the semantic difference `_target` may find between equal meanings."""
-    norm, magnitude = _norm(semantics), _norm(a.run.values[pair.a])
-    if norm == 0 or norm > _SMALL * magnitude:
-        return 0.0
-    direction = semantics / norm
-    ones = np.asarray(direction)
-    noise = carrier_noise(a, {pair.a: ones})
-    noise += carrier_noise(b, {pair.b: _to_layout_of_b(pair, ones, b.run.values[pair.b])})
-    if norm > noise:
-        noise += constant_noise(a, [pair.a]) + constant_noise(b, [pair.b])
-    return noise
-
-
-def _to_layout_of_b(pair: Pair, x: np.ndarray, like: np.ndarray) -> np.ndarray:
-    if not pair.permutation:
-        return x.reshape(like.shape)
-    moved = np.squeeze(like).transpose(pair.permutation).shape
-    return x.reshape(moved).transpose(np.argsort(pair.permutation)).reshape(like.shape)
 
 
 def _difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Two correct ports differ in exact arithmetic too, a little: one keeps eps as a float64, the other as a float32; one
 divides by sqrt 2, the other multiplies by a float32 constant. A constant is defined only to its format's rounding, so
-that much is no difference of meaning. The float64 evaluation errs as well, by its balls' radii, to first order.
+that much is no difference of meaning; nor is the rounding of a parameter that one side keeps in another form (a batch
+norm folded into a kernel, two biases added). The float64 evaluation errs as well, by its balls' radii, to first order.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ from oracle.alignment import Side
 from oracle.causes import numbers, with_literal
 from oracle.lowered import LoweredNode, lower, real_program
 from oracle.network import Edits, Values
+from oracle.pairing import Pair
 from oracle.reference.balls import Arithmetic, Ball, MissingRule, evaluate_balls
 from oracle.reference.formats import FORMATS, Format, format_named
 
@@ -18,6 +20,43 @@ from oracle.reference.formats import FORMATS, Format, format_named
 _ASSUMED = 2.0**-40
 _DRAWS = 2
 _SAFETY = 4.0
+# Below this share of the magnitude, or below the rounding on both sides, the noise is worth measuring.
+_SMALL = 1e-4
+
+
+def semantic_noise(a: Side, b: Side, pair: Pair) -> float:
+    """How much of the difference between exact A and exact B two equal meanings may show at one target; 0 if none.
+
+    A gradient that is zero in mathematics is only rounding: its magnitude says nothing, the rounding of it does.
+    """
+    x, y = a.run.values[pair.a], b.run.values[pair.b]
+    semantics = _finite(x - pair.in_layout_of_a(x, y))
+    rounding = np.linalg.norm(_finite(a.network.actual[pair.a] - x)) + np.linalg.norm(
+        _finite(b.network.actual[pair.b] - y)
+    )
+    norm = float(np.linalg.norm(semantics))
+    if norm == 0 or norm > max(_SMALL * float(np.linalg.norm(_finite(x))), float(rounding)):
+        return 0.0
+    direction = semantics / norm
+    noise = carrier_noise(a, {pair.a: direction}) + carrier_noise(b, {pair.b: pair.in_layout_of_b(direction, y)})
+    if norm > noise:
+        noise += constant_noise(a, [pair.a], derived(a, b)) + constant_noise(b, [pair.b], derived(b, a))
+    return noise
+
+
+def _finite(x: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.asarray(x), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def derived(side: Side, other: Side) -> set[int]:
+    """Parameters and buffers of `side` whose numbers `other` does not hold: they may be computed from its own."""
+    theirs = [other.sorted_values[i] for i in _stored(other)]
+    return {i for i in _stored(side) if not any(np.array_equal(side.sorted_values[i], x) for x in theirs)}
+
+
+def _stored(side: Side) -> list[int]:
+    trace = side.network.trace
+    return [i for i in (*trace.parameters.values(), *trace.buffers.values()) if i in side.sorted_values]
 
 
 def working_format(side: Side) -> Format:
@@ -53,10 +92,10 @@ def _radii(side: Side, node: LoweredNode) -> Values:
     return {o: _ASSUMED * np.abs(values[o]) for o in node.outputs}
 
 
-def constant_noise(side: Side, targets: list[int]) -> float:
+def constant_noise(side: Side, targets: list[int], derived: set[int]) -> float:
     """How far the targets move when every constant changes by half a unit of the format: the larger of two draws.
 
-    Constants are leaves that no parameter or input is, and numbers that are not whole.
+    Constants are leaves that no parameter or input is, numbers that are not whole, and the parameters in `derived`.
     """
     u = working_format(side).u
     if working_format(side).name == "float64":
@@ -64,7 +103,7 @@ def constant_noise(side: Side, targets: list[int]) -> float:
     generator = np.random.default_rng(7)
     moved = 0.0
     for _ in range(_DRAWS):
-        edits = _perturbed(side, u, generator)
+        edits = _perturbed(side, u, derived, generator)
         if not edits.leaves and not edits.nodes:
             return 0.0
         run = side.network.edited(side.run, edits)
@@ -73,10 +112,10 @@ def constant_noise(side: Side, targets: list[int]) -> float:
     return _SAFETY * moved
 
 
-def _perturbed(side: Side, u: float, generator: np.random.Generator) -> Edits:
+def _perturbed(side: Side, u: float, derived: set[int], generator: np.random.Generator) -> Edits:
     leaves = {}
     for value in side.network.trace.values.values():
-        if value.role == "constant" and value.dtype in FORMATS and value.array is not None:
+        if (value.role == "constant" or value.id in derived) and value.dtype in FORMATS and value.array is not None:
             x = side.run.values[value.id]
             leaves[value.id] = x * (1 + u * generator.choice([-1.0, 1.0], x.shape))
     nodes = {}

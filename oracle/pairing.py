@@ -25,6 +25,13 @@ class Pair:
             return np.squeeze(b).transpose(self.permutation).reshape(a.shape)
         return b.reshape(a.shape)
 
+    def in_layout_of_b(self, x: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """`x`, in A's layout, in the shape and layout of `b`."""
+        if not self.permutation:
+            return x.reshape(b.shape)
+        moved = np.squeeze(b).transpose(self.permutation).shape
+        return x.reshape(moved).transpose(np.argsort(self.permutation)).reshape(b.shape)
+
 
 def pair_parameters(a: Side, b: Side) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Parameters and buffers of A with B's of the same numbers, in some layout: `{name_a: (name_b, permutation)}`.

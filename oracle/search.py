@@ -13,6 +13,7 @@ from oracle.alignment import CLOSE, Alignment, Divergence, Side, align, divergen
 from oracle.causes import Candidate, Context, candidates, place
 from oracle.comparison import Cause
 from oracle.network import Edits, Run
+from oracle.noise import semantic_noise
 from oracle.pairing import Pair
 from oracle.reference.balls import MissingRule
 
@@ -61,7 +62,7 @@ class Search:
     def run(self) -> "Search":
         """Search; the causes found are in `causes`, in the order in which they act."""
         for _ in range(MOST_CAUSES):
-            if not self.remaining(self.state):
+            if self._settled():
                 break
             if not self.state.divergent and not self._sharpen():
                 break
@@ -70,6 +71,14 @@ class Search:
                 break
             self.state = accepted
         return self
+
+    def _settled(self) -> bool:
+        """Whether what remains is no difference of meaning."""
+        if not self.remaining(self.state):
+            return True
+        if self.state.divergent:
+            return False
+        return all(_same(self.state.a, self.state.b, pair) for pair in self.pairs)
 
     def unmatched(self) -> tuple[str, ...]:
         """The first nodes without a counterpart, on either side."""
@@ -186,6 +195,15 @@ class Search:
             self.causes[self.causes.index(first)] = replace(first, residual=after, share=share)
         else:
             self.causes.append(cause)
+
+
+def _same(a: Side, b: Side, pair: Pair) -> bool:
+    x, y = a.run.values[pair.a], b.run.values[pair.b]
+    if x.size != y.size:
+        return False
+    with np.errstate(invalid="ignore"):
+        difference = np.linalg.norm(np.nan_to_num(x - pair.in_layout_of_a(x, y), posinf=0.0, neginf=0.0))
+    return bool(difference <= semantic_noise(a, b, pair))
 
 
 def _edited(side: Side, edits: Edits) -> Side:

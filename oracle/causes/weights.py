@@ -61,6 +61,7 @@ def gate_order(context: Context) -> Iterator[Candidate]:
     for gates, cell in _GATES.items():
         group = {j: context.b.run.values[j] for j, _ in leaves if context.b.run.values[j].ndim <= 3}
         width = _gate_width(group.values(), gates)
+        group = {j: x for j, x in group.items() if width in x.shape}
         if not width:
             continue
         for order in itertools.permutations(range(gates)):
