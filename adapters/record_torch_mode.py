@@ -115,12 +115,13 @@ class Observer:
         return result
 
     def _outputs(self, result: Any, written: list, role: str) -> list[int | None] | None:
-        """Ids of the results that are not written arguments, then of the new versions. None for a repeated view."""
+        """Ids of the new results that are not written arguments, then of the new versions. None for repeated views."""
         mine = {id(t) for t in written}
         results = [None if t is None else self.versions.result(t, role) for t in _flat(result) if id(t) not in mine]
         if results and not written and not any(r is not None and r[1] for r in results):
             return None
-        made = [None if r is None else r[0] for r in results]
+        # A view known before was made by another node, and a value has one maker: `x.unbind()` after `x[0]`.
+        made = [r[0] if r is not None and r[1] else None for r in results]
         return made + [self.versions.written(t, role) for t in written]
 
     def _note(self, kind: _Kind, inputs: list, attrs: dict, made: list, place: Place) -> None:

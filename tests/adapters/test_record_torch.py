@@ -227,6 +227,17 @@ def test_views_and_writes_replay() -> None:
     assert trace.outputs["output.5"] == trace.inputs["x"]
 
 
+def test_a_value_has_one_maker() -> None:
+    """A view that an earlier operation made is not made again by `unbind`."""
+
+    def twice(x: Any) -> Any:
+        y = x * 2
+        return y[0] + sum(y.unbind(0))
+
+    made = [o for n in record_torch(twice, torch.ones(3, 2), full=True).nodes for o in n.outputs if o is not None]
+    assert len(made) == len(set(made))
+
+
 def test_disjoint_views_do_not_disturb_each_other() -> None:
     def gates(x: Any) -> Any:
         a, b, c = x.chunk(3, 1)
