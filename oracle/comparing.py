@@ -14,6 +14,7 @@ import numpy as np
 
 from oracle.alignment import Divergence, Side, align, divergence
 from oracle.comparison import Accused, Comparison, Line, Meaning, Part, Target
+from oracle.compiled import compiled_use, ran
 from oracle.errors import OracleError
 from oracle.network import Network
 from oracle.node_budget import budget_use
@@ -106,8 +107,8 @@ def _lines(side: Side, found: Divergence) -> tuple[Line, ...]:
 
 def _target(a: Side, b: Side, pair: Pair) -> Target:
     exact_a, exact_b = a.run.values[pair.a], pair.in_layout_of_a(a.run.values[pair.a], b.run.values[pair.b])
-    actual_a = a.network.actual[pair.a]
-    actual_b = pair.in_layout_of_a(actual_a, b.network.actual[pair.b])
+    actual_a = ran(a, pair.a)
+    actual_b = pair.in_layout_of_a(actual_a, ran(b, pair.b))
     semantics = _difference(exact_a, exact_b)
     return Target(
         pair.kind,
@@ -145,4 +146,5 @@ def _accused(name: str, side: Side) -> list[Accused]:
         use = budget_use(side.network, node, errors.__getitem__)
         if use.stepwise > 1:
             found.append(Accused(name, node.node.op, node.node.scope, node.node.source, use.stepwise))
+    found += [Accused(name, "the compiled form", o, "", use) for o, use in compiled_use(side).items() if use > 1]
     return sorted(found, key=lambda f: -f.budget_used)
