@@ -75,7 +75,7 @@ class Observer:
         self.records: list[Record] = []
         self.forward_of: dict[tuple[int, int], int] = {}
         self.step = 0
-        self.place = Place("", 0, "forward", "", 0)
+        self.place = Place("", 0, None, "forward", "", 0)
 
     def mode(self) -> Any:
         """A dispatch mode that reports to this observer."""

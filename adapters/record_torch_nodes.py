@@ -7,6 +7,9 @@ from oracle.adapters.recording_places import owner_of
 from oracle.trace import Layer, Node, Value, references
 
 _RECURRENT = ("torch.nn.RNN", "torch.nn.LSTM", "torch.nn.GRU")
+_PRODUCTS = ("aten.addmm.default", "aten.mm.default", "aten.bmm.default")
+_JOINS = ("aten.stack.default", "aten.cat.default")
+_SLICES = ("aten.unbind.int", "aten.slice.Tensor")
 
 
 def finish_nodes(observer: Any, values: Mapping[int, Value]) -> tuple[Node, ...]:
@@ -52,28 +55,50 @@ def _inherited(record: Any, owners: dict[int, str]) -> str:
 class _TimeSteps:
     """Which step of a recurrence an operation belongs to.
 
-    A cell called once for each step is at the step of its call. Inside one call of an unrolled recurrent layer an
-    operation is at the latest step of the slices of the sequence that flow into it.
+    A cell called once for each step is at the step of its call, and so are the layers in it. Inside one call of an
+    unrolled recurrent layer an operation is at the step of the slice of the projected sequence that joined last what
+    flows into it; a packed sequence is sliced in the order of its steps.
     """
 
     def __init__(self, layers: Mapping[str, Layer]) -> None:
         self.layers = layers
-        self.reached: dict[int, int] = {}
+        self.projected: set[int] = set()
+        self.slices: dict[int, int] = {}
+        self.packed: dict[int, int] = {}
+        self.reached: dict[int, tuple[int, int]] = {}  # when the slice joined, and its step
 
     def of(self, record: Any) -> int | None:
         """The time step of `record`, or None outside of a recurrence."""
         layer = self.layers.get(record.place.scope)
         if layer is None or record.place.phase != "forward":
             return None
-        if layer.kind.endswith("Cell"):
-            return record.place.call
-        if layer.kind not in _RECURRENT:
+        if record.place.time_step is not None:
+            return int(record.place.time_step)
+        return self._of_slices(record) if layer.kind in _RECURRENT else None
+
+    def _of_slices(self, record: Any) -> int | None:
+        reads, outputs = list(_reads(record)), [out for out in record.outputs if out is not None]
+        if self._slices(record, reads, outputs):
             return None
+        for i in reads:
+            if i in self.slices:
+                self.reached[i] = (len(self.reached), self.slices.pop(i))
+        last = max((self.reached[i] for i in reads if i in self.reached), default=None)
+        if last is not None and record.op not in _JOINS:
+            self.reached.update(dict.fromkeys(outputs, last))
+            return last[1]
+        if record.op in _PRODUCTS or not self.projected.isdisjoint(reads):
+            self.projected.update(outputs)
+        return None
+
+    def _slices(self, record: Any, reads: list[int], outputs: list[int]) -> bool:
+        """Whether `record` takes the projected sequence apart; a packed one that begins at its end has no numbers."""
+        if not reads or reads[0] not in self.projected or record.op not in _SLICES:
+            return False
+        sequence = reads[0]
         if record.op == "aten.unbind.int":
-            self.reached.update((out, i) for i, out in enumerate(record.outputs) if out is not None)
-            return None
-        steps = [self.reached[i] for i in _reads(record) if i in self.reached]
-        if not steps:
-            return None
-        self.reached.update((out, max(steps)) for out in record.outputs if out is not None)
-        return max(steps)
+            self.slices.update((out, i) for i, out in enumerate(record.outputs) if out is not None)
+        elif sequence in self.packed or not any(record.inputs[2:3]):
+            self.packed[sequence] = step = self.packed.get(sequence, -1) + 1
+            self.slices.update(dict.fromkeys(outputs, step))
+        return True

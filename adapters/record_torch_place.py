@@ -15,11 +15,13 @@ _NOT_THE_USERS = (*OUR_FOLDERS, os.path.dirname(os.__file__) + os.sep + "context
 class Place(NamedTuple):
     """`sequence` is autograd's number: of the node that runs (backward), or of the next one to be made (forward).
 
-    `call` counts the calls of the layer within a step; it is negative outside of all layers.
+    `call` counts the calls of the layer within a step; it is negative outside of all layers. `time_step` is the call of
+    the recurrent cell that the layer is, or is part of.
     """
 
     scope: str
     call: int
+    time_step: int | None
     phase: str
     source: str
     sequence: int
@@ -37,7 +39,7 @@ class Places:
         self.kinds: dict[Any, str] = {}
         self.short: dict[str, str] = {}
         self.names: dict[Any, str] = {}
-        self.stack: list[tuple[str, int]] = []
+        self.stack: list[tuple[str, int, int | None]] = []
         self.layers: dict[str, Layer] = {}
         self.calls: Counter[str] = Counter()
         self.optimizing = False
@@ -59,7 +61,8 @@ class Places:
     def enter(self, module: Any) -> None:
         """A module's `forward` begins."""
         name = self.names[module]
-        self.stack.append((name, self.calls[name]))
+        call, outer = self.calls[name], self.stack[-1][2] if self.stack else None
+        self.stack.append((name, call, call if self.layers[name].kind.endswith("Cell") else outer))
         self.calls[name] += 1
 
     def leave(self) -> None:
@@ -69,13 +72,13 @@ class Places:
     def here(self) -> Place:
         """The place of the operation that is being dispatched."""
         running = self.torch._C._current_autograd_node()
-        scope, call = self.stack[-1] if self.stack else ("", -1)
+        scope, call, time_step = self.stack[-1] if self.stack else ("", -1, None)
         if running is not None:
-            return Place(scope, call, "backward", "", running._sequence_nr())
+            return Place(scope, call, None, "backward", "", running._sequence_nr())
         sequence = self.torch._C._autograd._get_sequence_nr()
         source, in_backward = self._line()
         phase = "optimizer" if self.optimizing else "backward" if in_backward else "forward"
-        return Place(scope, call, phase, source, sequence)
+        return Place(scope, call, time_step, phase, source, sequence)
 
     def _line(self) -> tuple[str, bool]:
         """The innermost line of code that is neither torch's nor ours, and whether `backward` was passed on the way."""

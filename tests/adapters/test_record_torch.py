@@ -268,6 +268,57 @@ def test_time_steps_of_an_unrolled_layer(kind: Any) -> None:
     assert {n.time_step for n in trace.nodes if n.op == "aten.tanh_backward.default"} == steps
 
 
+def _steps(trace: Any, *ops: str) -> list[int | None]:
+    return [n.time_step for n in trace.nodes if n.op.removesuffix(".default").removesuffix("_") in ops]
+
+
+def test_time_steps_of_a_backward_direction_count_back() -> None:
+    trace = record_torch(nn.GRU(2, 3, bidirectional=True), torch.randn(4, 1, 2), loss=lambda out: out[0].sum())
+    assert _steps(trace, "aten.tanh") == [0, 1, 2, 3, 3, 2, 1, 0]
+
+
+def test_time_steps_of_stacked_layers_begin_anew() -> None:
+    trace = record_torch(nn.GRU(2, 3, num_layers=2), torch.randn(4, 1, 2), loss=lambda out: out[0].sum())
+    assert _steps(trace, "aten.tanh") == [0, 1, 2, 3] * 2
+
+
+def test_time_steps_of_a_packed_sequence() -> None:
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(2, 3)
+
+        def forward(self, x: Any) -> Any:
+            packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([3, 2]))
+            return self.lstm(packed)[1][0]
+
+    trace = record_torch(Packed(), torch.randn(4, 2, 2), loss=lambda out: out.sum())
+    assert _steps(trace, "aten.sigmoid") == [s for s in range(3) for _ in range(3)]
+
+
+def test_layers_in_a_cell_are_at_its_step() -> None:
+    class OwnCell(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate = nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.gate(x).tanh()
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = OwnCell()
+
+        def forward(self, x: Any) -> Any:
+            for _ in range(3):
+                x = self.cell(x)
+            return x
+
+    trace = record_torch(Model(), torch.randn(1, 2))
+    assert [n.time_step for n in _of(trace, "addmm.default")] == [0, 1, 2]
+
+
 def test_time_steps_of_a_cell() -> None:
     class Unrolled(nn.Module):
         def __init__(self) -> None:
