@@ -7,7 +7,7 @@ literals, shapes and static arrays share one compiled function.
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from oracle.reference.lowerings import Lowering, lowering
-from oracle.reference.plain import evaluate_plain
+from oracle.reference.plain import plain
 from oracle.reference.program import Program, trace
 from oracle.trace import Node, Trace, is_reference, references, substitute
 
@@ -56,6 +56,11 @@ class LoweredNode:
     def results(self) -> tuple[int, ...]:
         """Ids of all that the node makes: real outputs, then decisions."""
         return (*self.outputs, *self.decisions)
+
+    @functools.cached_property
+    def reads(self) -> frozenset[int]:
+        """Ids of all values that the node reads."""
+        return frozenset(self.node.reads)
 
     @property
     def self_referenced(self) -> bool:
@@ -189,13 +194,13 @@ def pullback_function(signature: Signature) -> Any:
 
 def _by_shapes(function: Any) -> Any:
     """`function` traced once for each set of operand shapes, evaluated by NumPy in float64."""
-    programs: dict[tuple, Program] = {}
+    compiled: dict[tuple, Callable[..., list[np.ndarray]]] = {}
 
     def evaluate(*operands: Array) -> list[np.ndarray]:
         key = tuple((x.shape, x.dtype.kind) for x in operands)
-        if key not in programs:
-            programs[key] = trace(function, *operands)
-        return evaluate_plain(programs[key], operands)
+        if key not in compiled:
+            compiled[key] = plain(trace(function, *operands, unfold=False))
+        return compiled[key](*operands)
 
     return evaluate
 

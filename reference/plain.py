@@ -4,6 +4,7 @@ The carrier of whole networks, where the error of an operation is explained at t
 contraction of a·b + c, no flushing of subnormals. Its own error is bounded by the balls of `oracle.reference.balls`.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ import scipy.special as sp
 
 from oracle.reference.balls import MissingRule
 from oracle.reference.constants import nearest_float64
+from oracle.reference.convolution import convolve
+from oracle.reference.pooling import RULES as POOLING
 from oracle.reference.program import Program, Step
 from oracle.reference.structure import MOVES, contraction, scatter_targets
 
@@ -20,31 +23,58 @@ Array = np.ndarray
 
 def evaluate_plain(program: Program, inputs: Sequence[Array]) -> list[Array]:
     """The outputs of `program` in float64."""
-    values: list[Any] = [None] * len(program.variables)
-    for index, constant in program.constants.items():
-        values[index] = constant
-    for index, value in zip(program.inputs, inputs, strict=True):
-        values[index] = value if value.dtype.kind in "iub" else np.asarray(value, np.float64)
-    with np.errstate(all="ignore"):
-        for step in program.steps:
-            results = _apply(step, [values[i] for i in step.inputs])
-            for index, result in zip(step.outputs, results, strict=True):
-                values[index] = result
-    return [np.asarray(values[o]) for o in program.outputs]
+    return plain(program)(*inputs)
 
 
-def _apply(step: Step, operands: list[Array]) -> Sequence[Array]:
-    if step.primitive in MOVES:
-        moved = MOVES[step.primitive][0](*operands, **step.params)
-        return moved if isinstance(moved, list) else [moved]
-    function = POINTWISE.get(step.primitive)
-    if function is not None:
-        return [function(*operands)]
-    rule = WITH_PARAMETERS.get(step.primitive)
+def plain(program: Program) -> Callable[..., list[Array]]:
+    """`program` as a function of arrays. What no later step reads is let go, so that its memory serves the next.
+
+    Raises `MissingRule` for a primitive that this arithmetic does not know.
+    """
+    steps = [
+        (_rule(step), step.inputs, step.outputs, dead) for step, dead in zip(program.steps, _dead(program), strict=True)
+    ]
+
+    def evaluate(*inputs: Array) -> list[Array]:
+        values: list[Any] = [None] * len(program.variables)
+        for index, constant in program.constants.items():
+            values[index] = constant
+        for index, value in zip(program.inputs, inputs, strict=True):
+            values[index] = value if value.dtype.kind in "iub" else np.asarray(value, np.float64)
+        with np.errstate(all="ignore"):
+            for rule, operands, results, dead in steps:
+                made = rule(*[values[i] for i in operands])
+                if len(results) == 1 and not isinstance(made, list):
+                    values[results[0]] = made
+                else:
+                    for index, result in zip(results, made, strict=True):
+                        values[index] = result
+                for index in dead:
+                    values[index] = None
+        return [np.asarray(values[o]) for o in program.outputs]
+
+    return evaluate
+
+
+def _dead(program: Program) -> list[tuple[int, ...]]:
+    """For each step the variables that are read there for the last time, or never."""
+    kept = {*program.outputs, *program.constants}
+    found: list[tuple[int, ...]] = []
+    for step in reversed(program.steps):
+        last = {*step.inputs, *step.outputs} - kept
+        kept |= last
+        found.append(tuple(last))
+    return found[::-1]
+
+
+def _rule(step: Step) -> Callable[..., Any]:
+    name, params = step.primitive, step.params
+    if name in POINTWISE:
+        return POINTWISE[name]
+    rule = MOVES[name][0] if name in MOVES else WITH_PARAMETERS.get(name)
     if rule is None:
-        raise MissingRule(f"no rule for the primitive `{step.primitive}`; write the definition without it")
-    result = rule(*operands, **step.params)
-    return result if isinstance(result, list) else [result]
+        raise MissingRule(f"no rule for the primitive `{name}`; write the definition without it")
+    return functools.partial(rule, **params)
 
 
 def _divide(x: Array, y: Array) -> Array:
@@ -68,7 +98,7 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "is_finite": np.isfinite,
 }  # fmt: skip
 
-WITH_PARAMETERS: dict[str, Callable[..., Any]] = {}
+WITH_PARAMETERS: dict[str, Callable[..., Any]] = {"conv_general_dilated": convolve, **POOLING}
 
 
 def _with_parameters(*names: str) -> Callable:

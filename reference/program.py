@@ -63,15 +63,16 @@ class Program:
     constants: dict[int, np.ndarray] = field(default_factory=dict)
 
 
-def trace(fn: Callable[..., Any], *examples: Any) -> Program:
+def trace(fn: Callable[..., Any], *examples: Any, unfold: bool = True) -> Program:
     """The program of `fn` on arrays like `examples` (arrays or anything with shape and dtype).
 
     Floats are traced as float64, whatever the user's own x64 setting. The outputs are the flattened leaves of what
-    `fn` returns. `ValueError` names a primitive that has no straight-line form.
+    `fn` returns. Without `unfold` convolutions and windowed reductions stay whole, for an arithmetic that knows them.
+    `ValueError` names a primitive that has no straight-line form.
     """
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(fn)(*[_abstract(x) for x in examples])
-    builder = _Builder()
+    builder = _Builder(unfold)
     inputs = [builder.new(v.aval) for v in closed.jaxpr.invars]
     outputs = builder.inline(closed.jaxpr, closed.consts, inputs)
     return builder.finish(inputs, outputs)
@@ -106,7 +107,8 @@ def _abstract(x: Any) -> Any:
 class _Builder:
     """Collects steps while jaxprs are inlined."""
 
-    def __init__(self) -> None:
+    def __init__(self, unfold: bool = True) -> None:
+        self.unfold = unfold
         self.variables: list[Variable] = []
         self.constants: dict[int, np.ndarray] = {}
         self.steps: list[Step] = []
@@ -150,11 +152,11 @@ class _Builder:
             return self.inline(closed.jaxpr, closed.consts, inputs) if closed else self.inline(inner, (), inputs)
         if name == "scan":
             return self.scan(params, inputs, [v.aval for v in equation.outvars])
-        if name == "conv_general_dilated":
+        if name == "conv_general_dilated" and self.unfold:
             from oracle.reference.unfold import unfold_convolution  # noqa: PLC0415 - it needs the builder
 
             return [unfold_convolution(self, params, inputs, equation.outvars[0].aval)]
-        if name in _WINDOWED:
+        if name in _WINDOWED and self.unfold:
             from oracle.reference.windows import unfold_windowed  # noqa: PLC0415 - it needs the builder
 
             return [unfold_windowed(self, name, params, inputs)]
