@@ -5,10 +5,11 @@ elements; what follows from matched inputs and has no match, nor a matched desce
 Alignment proposes; the edit that makes the difference vanish proves.
 """
 
+import bisect
 import itertools
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,10 @@ from oracle.network import Network, Run
 # Differences of at most this many float32 roundings of a constant are not a difference of meaning.
 CLOSE = 2.0**-21
 _PROBES = 9
+# An array of one number that is a multiple of this says nothing: zeros, ones, halves, counts are everywhere.
+_COMMON = 2.0**-8
+# An operation with more outputs than this makes a list; with fewer, one result and what its gradient needs.
+_BY_PRODUCTS = 4
 
 
 def _sorted(array: np.ndarray) -> np.ndarray:
@@ -41,18 +46,60 @@ def _close(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
         return bool(np.max(np.abs(a[finite] - b[finite]), initial=0.0) <= tolerance * size)
 
 
+class Digest:
+    """A value as alignment sees it: size, root mean square, largest magnitude, and the sorted elements on demand."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        finite = np.nan_to_num(np.asarray(array, np.float64).reshape(-1), nan=0.0, posinf=0.0, neginf=0.0)
+        self.size = finite.size
+        self.largest = float(np.max(np.abs(finite), initial=0.0))
+        scaled = finite / self.largest if self.largest else finite
+        self.rms = self.largest * math.sqrt(float(np.vdot(scaled, scaled)) / max(self.size, 1))
+
+    @cached_property
+    def ordered(self) -> np.ndarray:
+        """The elements in order of size."""
+        return _sorted(self.array)
+
+    @cached_property
+    def telling(self) -> bool:
+        """Whether equal numbers elsewhere can be no coincidence: not all one common number."""
+        first = float(self.array.reshape(-1)[0]) if self.size else 0.0
+        constant = bool(np.all(self.array == first))
+        return not (constant and math.isfinite(first) and (first / _COMMON).is_integer())
+
+    def matches(self, other: "Digest", tolerance: float) -> bool:
+        """Whether both hold the same numbers in some order, to `tolerance` of the largest."""
+        near = 2 * tolerance * max(self.largest, other.largest)
+        if self.size != other.size or abs(self.rms - other.rms) > near or abs(self.largest - other.largest) > near:
+            return False
+        places = np.linspace(0, self.size - 1, min(self.size, _PROBES)).astype(int)
+        few = _close(self.ordered[places], other.ordered[places], 4 * tolerance)
+        return few and _close(self.ordered, other.ordered, tolerance)
+
+
 @dataclass(frozen=True)
 class Side:
     """One of the two networks with its exact run."""
 
     network: Network
     run: Run
+    _digests: dict[int, Digest] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def sorted_values(self) -> dict[int, np.ndarray]:
-        """Sorted elements of every real value."""
-        values = self.network.trace.values
-        return {i: _sorted(a) for i, a in self.run.values.items() if i in values and a.dtype.kind == "f" and a.size}
+    def digest(self, value: int) -> Digest | None:
+        """The digest of a real value of the trace; None for integers, booleans and empty arrays."""
+        array = self.run.values[value]
+        known = self._digests.get(value)
+        if known is None or known.array is not array:
+            if array.dtype.kind != "f" or not array.size or value not in self.network.trace.values:
+                return None
+            known = self._digests[value] = Digest(array)
+        return known
+
+    def changed(self, network: Network, run: Run) -> "Side":
+        """The side with another run; digests of what did not change are kept."""
+        return Side(network, run, dict(self._digests))
 
     @cached_property
     def producers(self) -> dict[int, LoweredNode]:
@@ -68,34 +115,70 @@ class Side:
                 table.setdefault(i, []).append(node)
         return table
 
+    def ancestors(self, targets: Iterable[int]) -> frozenset[int]:
+        """Indices of the nodes on which a target depends."""
+        wanted, chosen = set(targets), set()
+        for node in reversed(self.network.nodes):
+            if not wanted.isdisjoint(node.results):
+                wanted.update(node.reads)
+                chosen.add(node.node.index)
+        return frozenset(chosen)
+
 
 @dataclass(frozen=True)
 class Alignment:
-    """For each real value of a side, the values of the other that hold the same numbers (in order of execution)."""
+    """For each real value of a side, the values of the other that hold the same numbers (in order of execution).
+
+    `telling` are the values (of A, of B) whose match can be no coincidence.
+    """
 
     a_to_b: Mapping[int, tuple[int, ...]]
     b_to_a: Mapping[int, tuple[int, ...]]
+    telling: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+
+    @property
+    def turned(self) -> "Alignment":
+        """The same with the sides exchanged."""
+        return Alignment(self.b_to_a, self.a_to_b, (self.telling[1], self.telling[0]))
 
 
-def align(a: Side, b: Side, tolerance: float = CLOSE) -> Alignment:
-    """Match the values of two exact runs by their sorted elements."""
-    buckets: dict[int, list[int]] = {}
-    for j, ordered in b.sorted_values.items():
-        buckets.setdefault(ordered.size, []).append(j)
+def align(
+    a: Side,
+    b: Side,
+    tolerance: float = CLOSE,
+    within: tuple[Collection[int] | None, Collection[int] | None] = (None, None),
+) -> Alignment:
+    """Match the values of two exact runs by their sorted elements: of all nodes, or of those `within` (A's, B's)."""
+    of_a, of_b = _digests(a, within[0]), _digests(b, within[1])
+    buckets: dict[int, list[tuple[float, int]]] = {}
+    for j, digest in of_b.items():
+        buckets.setdefault(digest.size, []).append((digest.rms, j))
+    for bucket in buckets.values():
+        bucket.sort()
     forward: dict[int, tuple[int, ...]] = {}
-    backward: dict[int, list[int]] = {j: [] for j in b.sorted_values}
-    for i, ordered in a.sorted_values.items():
-        found = [j for j in buckets.get(ordered.size, ()) if matches(ordered, b.sorted_values[j], tolerance)]
-        forward[i] = tuple(found)
-        for j in found:
+    backward: dict[int, list[int]] = {j: [] for j in of_b}
+    for i, digest in of_a.items():
+        bucket, near = buckets.get(digest.size, []), 4 * tolerance * digest.largest
+        window = bucket[bisect.bisect_left(bucket, (digest.rms - near, -1)) :]
+        close = itertools.takewhile(lambda entry: entry[0] <= digest.rms + near, window)
+        forward[i] = tuple(sorted(j for _, j in close if digest.matches(of_b[j], tolerance)))
+        for j in forward[i]:
             backward[j].append(i)
-    return Alignment(forward, {j: tuple(i) for j, i in backward.items()})
+    telling = (
+        frozenset(i for i, found in forward.items() if found and of_a[i].telling),
+        frozenset(j for j, found in backward.items() if found and of_b[j].telling),
+    )
+    return Alignment(forward, {j: tuple(i) for j, i in backward.items()}, telling)
 
 
-def matches(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
-    """Whether two sorted arrays of one size are equal, to `tolerance` of the largest; a few probes first."""
-    places = np.linspace(0, a.size - 1, min(a.size, _PROBES)).astype(int)
-    return _close(a[places], b[places], 4 * tolerance) and _close(a, b, tolerance)
+def _digests(side: Side, within: Collection[int] | None) -> dict[int, Digest]:
+    if within is None:
+        ids: Iterable[int] = side.run.values
+    else:
+        nodes = [n for n in side.network.nodes if n.node.index in within]
+        ids = dict.fromkeys(i for n in nodes for i in (*n.node.reads, *n.results))
+    found = ((i, side.digest(i)) for i in ids if i in side.run.values)
+    return {i: digest for i, digest in found if digest is not None}
 
 
 @dataclass(frozen=True)
@@ -109,34 +192,39 @@ class Divergence:
     region: tuple[LoweredNode, ...]
 
 
-def divergence(side: Side, counterparts: Mapping[int, tuple[int, ...]], targets: Iterable[int] = ()) -> Divergence:
+def divergence(
+    side: Side,
+    counterparts: Mapping[int, tuple[int, ...]],
+    targets: Iterable[int] = (),
+    telling: Collection[int] | None = None,
+) -> Divergence:
     """The divergent nodes of `side`; a value is in order if it, or anything computed from it, has a counterpart.
 
-    Only nodes on which one of `targets` depends count, where targets are given.
+    Only nodes on which one of `targets` depends count, where targets are given; only a `telling` counterpart, one
+    that can be no coincidence, speaks for what it was computed from.
     """
-    chosen = _ancestors(side, targets)
+    targets = list(targets)
+    chosen = side.ancestors(targets) if targets else {n.node.index for n in side.network.nodes}
     in_order: dict[int, bool] = {}
+    speaks: dict[int, bool] = {}
     for node in reversed(side.network.nodes):
+        if node.node.index not in chosen:
+            continue
         for o in node.outputs:
-            used = any(in_order.get(p, False) for c in side.consumers.get(o, ()) for p in c.outputs)
-            in_order[o] = bool(counterparts.get(o)) or used or not side.run.values[o].size
-    region = [n for n in side.network.nodes if n.node.index in chosen and n.outputs and not in_order[n.outputs[0]]]
+            used = any(speaks.get(p, False) for c in side.consumers.get(o, ()) for p in c.outputs)
+            matched = bool(counterparts.get(o))
+            in_order[o] = matched or used or not side.run.values[o].size
+            speaks[o] = used or (matched and (telling is None or o in telling))
+    region = [n for n in side.network.nodes if n.node.index in chosen and _diverges(n, in_order)]
     inside = {o for n in region for o in n.outputs}
     first = tuple(n for n in region if not any(i in inside for i in n.reals))
     return Divergence(first, tuple(region))
 
 
-def _ancestors(side: Side, targets: Iterable[int]) -> set[int]:
-    """Indices of the nodes on which a target depends; of all nodes where there is no target."""
-    wanted = set(targets)
-    if not wanted:
-        return {n.node.index for n in side.network.nodes}
-    chosen = set()
-    for node in reversed(side.network.nodes):
-        if wanted.intersection(node.results):
-            wanted.update(node.node.reads)
-            chosen.add(node.node.index)
-    return chosen
+def _diverges(node: LoweredNode, in_order: Mapping[int, bool]) -> bool:
+    """Whether the node's result is out of order: its first, or any of a list (others are by-products)."""
+    results = node.outputs if len(node.outputs) > _BY_PRODUCTS else node.outputs[:1]
+    return not all(in_order[o] for o in results)
 
 
 def best_layout(a: np.ndarray, b: np.ndarray, limit: int = 5) -> tuple[tuple[int, ...], np.ndarray] | None:

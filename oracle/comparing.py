@@ -69,14 +69,16 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
     """Compare two full recordings. Raises `OracleError` where a trace lacks arrays or nothing can be paired."""
     side_a, side_b = (Side(n, n.run()) for n in (Network(a), Network(b)))
     pairs = pair_targets(side_a, side_b)
+    last = max((p.step for p in pairs), default=0)
     if not pairs:
         shapes = [[t.values[i].shape for i in t.outputs.values()] for t in (a, b)]
         raise OracleError(
             f"no output of A (shapes {shapes[0]}) has a counterpart in B (shapes {shapes[1]}); compare models with "
             "outputs of the same size on the same inputs"
         )
-    targets = tuple(_target(side_a, side_b, pair) for pair in pairs)
-    different = [p for p, t in zip(pairs, targets, strict=True) if not t.same]
+    measured = [(pair, _target(side_a, side_b, pair)) for pair in pairs]
+    targets = tuple(t for p, t in measured if p.step == last)
+    different = [p for p, t in measured if not t.same]
     search = Search(side_a, side_b, different).run() if different else None
     accused = tuple(_accused("A", side_a) + _accused("B", side_b)) if budgets else ()
     verdict = Meaning.DIFFERENT if different else Meaning.SAME_BEYOND_BUDGET if accused else Meaning.SAME
@@ -88,10 +90,11 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
         targets,
         tuple(search.causes) if search else (),
         accused,
-        search.unmatched() if search else (),
+        search.open if search else (),
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
         _lines(side_a, divergence(side_a, alignment.a_to_b, [p.a for p in pairs])),
         _lines(side_b, divergence(side_b, alignment.b_to_a, [p.b for p in pairs])),
+        tuple(search.notes) if search else (),
     )
 
 

@@ -6,7 +6,8 @@ for which it fails is wrong. The arithmetic is NumPy's float64, op by op: a carr
 bounded where it could matter.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import copy
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from oracle.errors import OracleError
 from oracle.lowered import LoweredNode, forward_function, lower, pullback_function
-from oracle.trace import Trace
+from oracle.trace import Node, Trace
 
 Progress = Callable[[int, int], None]
 Values = dict[int, np.ndarray]
@@ -36,14 +37,18 @@ class Run:
 class Edits:
     """Changes to a network's meaning: other leaves, and nodes whose results another function computes.
 
-    A node's function takes the values so far and returns its results by value id.
+    A node's function takes the values so far and returns its results by value id. `literals` are the nodes, as they
+    would have been recorded, of those edits that change a literal alone: further edits build on them.
     """
 
     leaves: Mapping[int, np.ndarray] = field(default_factory=dict)
     nodes: Mapping[int, Callable[[Values], Values]] = field(default_factory=dict)
+    literals: Mapping[int, Node] = field(default_factory=dict)
 
     def __or__(self, other: "Edits") -> "Edits":
-        return Edits({**self.leaves, **other.leaves}, {**self.nodes, **other.nodes})
+        return Edits(
+            {**self.leaves, **other.leaves}, {**self.nodes, **other.nodes}, {**self.literals, **other.literals}
+        )
 
 
 class Network:
@@ -86,38 +91,45 @@ class Network:
 
     def run(self, errors: Mapping[int, np.ndarray] | None = None, scale: float = 1.0) -> Run:
         """`F(scale · errors)`; without `errors`, `F(0)`. Decisions (integers, booleans) are taken anew."""
-        return self._evaluate({}, self.nodes, (errors, scale), Edits())
+        return self._evaluate((errors, scale))
 
-    def edited(self, exact: Run, edits: Edits, limit: int | None = None) -> Run:
-        """`F(0)` of the edited network: only what depends on an edit is computed again.
+    def edited(self, exact: Run, edits: Edits, within: Container[int] | None = None) -> Run:
+        """`F(0)` of the edited network: only what depends on an edit is computed again (of the nodes `within`)."""
+        values = dict(exact.values)
+        for _ in self.walk(values, edits, edits, within):
+            pass
+        return Run(values)
 
-        With `limit`, only the first so many affected nodes are computed, and only their values are returned.
-        """
-        dirty = set(edits.leaves) | {o for n in self.nodes if n.node.index in edits.nodes for o in n.results}
-        affected: list[LoweredNode] = []
+    def walk(
+        self, values: Values, edits: Edits, seeds: Edits, within: Container[int] | None = None
+    ) -> Iterator[LoweredNode]:
+        """Compute, one node after another and into `values`, what depends on `seeds`, under all `edits`."""
+        values.update(seeds.leaves)
+        dirty = set(seeds.leaves)
         for node in self.nodes:
-            if node.node.index in edits.nodes or any(i in dirty for i in node.node.reads):
-                if limit is not None and len(affected) == limit:
-                    break
+            index = node.node.index
+            if within is not None and index not in within:
+                continue
+            if index in seeds.nodes or not dirty.isdisjoint(node.reads):
+                compute = edits.nodes.get(index)
+                values.update(self.apply(node, values) if compute is None else compute(values))
                 dirty.update(node.results)
-                affected.append(node)
-        run = self._evaluate(exact.values, affected, (None, 1.0), edits)
-        return run if limit is None else Run({o: run.values[o] for n in affected for o in n.outputs})
+                yield node
 
-    def _evaluate(
-        self,
-        known: Values,
-        nodes: Iterable[LoweredNode],
-        perturbation: tuple[Mapping[int, np.ndarray] | None, float],
-        edits: Edits,
-    ) -> Run:
-        values = {i: a for i, a in self.actual.items() if self.trace.values[i].is_leaf} | known | dict(edits.leaves)
+    def with_nodes(self, changed: Mapping[int, Node]) -> "Network":
+        """The same network in which some nodes are recorded otherwise (other literals)."""
+        other = copy.copy(self)
+        other.nodes = [
+            lower(self.trace, changed[n.node.index], self.actual) if n.node.index in changed else n for n in self.nodes
+        ]
+        return other
+
+    def _evaluate(self, perturbation: tuple[Mapping[int, np.ndarray] | None, float]) -> Run:
+        values = {i: a for i, a in self.actual.items() if self.trace.values[i].is_leaf}
         errors, scale = perturbation
         flips: dict[int, int] = {}
-        for node in nodes:
-            results = (
-                edits.nodes[node.node.index](values) if node.node.index in edits.nodes else self.apply(node, values)
-            )
+        for node in self.nodes:
+            results = self.apply(node, values)
             if errors is not None:
                 results |= {o: results[o] + scale * errors[o] for o in node.outputs}
             changed = {o: int(np.sum(results[o] != self.actual[o])) for o in node.decisions}
@@ -125,11 +137,12 @@ class Network:
             values.update(results)
         return Run(values, flips)
 
-    def pull_back(self, run: Run, cotangents: Mapping[int, np.ndarray]) -> Values:
-        """Cotangents of every value that the target depends on, given those of the target values."""
+    def pull_back(self, run: Run, cotangents: Mapping[int, np.ndarray], within: Container[int] | None = None) -> Values:
+        """Cotangents of every value that the target depends on (through the nodes `within`), given the target's."""
         total: Values = {i: np.array(c, np.float64) for i, c in cotangents.items()}
         for node in reversed(self.nodes):
-            self._pull_node(node, run.values, total)
+            if within is None or node.node.index in within:
+                self._pull_node(node, run.values, total)
         return total
 
     def _pull_node(self, node: LoweredNode, values: Values, total: Values) -> None:

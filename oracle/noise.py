@@ -24,18 +24,18 @@ _SAFETY = 4.0
 _SMALL = 1e-4
 
 
-def semantic_noise(a: Side, b: Side, pair: Pair) -> float:
+def semantic_noise(a: Side, b: Side, pair: Pair, edited: bool = False) -> float:
     """How much of the difference between exact A and exact B two equal meanings may show at one target; 0 if none.
 
-    A gradient that is zero in mathematics is only rounding: its magnitude says nothing, the rounding of it does.
+    A gradient that is zero in mathematics is only rounding: its magnitude says nothing, the rounding of it does (of an
+    `edited` run there is no recorded one).
     """
     x, y = a.run.values[pair.a], b.run.values[pair.b]
     semantics = _finite(x - pair.in_layout_of_a(x, y))
-    rounding = np.linalg.norm(_finite(a.network.actual[pair.a] - x)) + np.linalg.norm(
-        _finite(b.network.actual[pair.b] - y)
-    )
+    runs = () if edited else ((a, pair.a, x), (b, pair.b, y))
+    rounding = sum(float(np.linalg.norm(_finite(side.network.actual[i] - exact))) for side, i, exact in runs)
     norm = float(np.linalg.norm(semantics))
-    if norm == 0 or norm > max(_SMALL * float(np.linalg.norm(_finite(x))), float(rounding)):
+    if norm == 0 or norm > max(_SMALL * float(np.linalg.norm(_finite(x))), rounding):
         return 0.0
     direction = semantics / norm
     noise = carrier_noise(a, {pair.a: direction}) + carrier_noise(b, {pair.b: pair.in_layout_of_b(direction, y)})
@@ -44,19 +44,29 @@ def semantic_noise(a: Side, b: Side, pair: Pair) -> float:
     return noise
 
 
+def means_the_same(a: Side, b: Side, pair: Pair) -> bool:
+    """Whether what is left of the difference at a target is no difference of meaning."""
+    x, y = a.run.values[pair.a], b.run.values[pair.b]
+    if x.size != y.size:
+        return False
+    difference = float(np.linalg.norm(_finite(x - pair.in_layout_of_a(x, y))))
+    return difference == 0 or difference <= semantic_noise(a, b, pair, edited=True)
+
+
 def _finite(x: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.asarray(x), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def derived(side: Side, other: Side) -> set[int]:
     """Parameters and buffers of `side` whose numbers `other` does not hold: they may be computed from its own."""
-    theirs = [other.sorted_values[i] for i in _stored(other)]
-    return {i for i in _stored(side) if not any(np.array_equal(side.sorted_values[i], x) for x in theirs)}
+    theirs = list(_stored(other).values())
+    return {i for i, x in _stored(side).items() if not any(np.array_equal(x, y) for y in theirs)}
 
 
-def _stored(side: Side) -> list[int]:
+def _stored(side: Side) -> dict[int, np.ndarray]:
     trace = side.network.trace
-    return [i for i in (*trace.parameters.values(), *trace.buffers.values()) if i in side.sorted_values]
+    digests = {i: side.digest(i) for i in (*trace.parameters.values(), *trace.buffers.values())}
+    return {i: digest.ordered for i, digest in digests.items() if digest is not None}
 
 
 def working_format(side: Side) -> Format:

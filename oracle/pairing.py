@@ -1,6 +1,6 @@
 """Which outputs, losses, gradients and weights of A and B are to be compared, and in which layout."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from oracle.alignment import Side, best_layout, same_multiset
 
 @dataclass(frozen=True)
 class Pair:
-    """A target of both sides: kind, names, value ids, and the axis permutation that brings B to A's layout."""
+    """A target of both sides: kind, names, value ids, step, and the axis permutation that brings B to A's layout."""
 
     kind: str
     name_a: str
@@ -18,6 +18,7 @@ class Pair:
     a: int
     b: int
     permutation: tuple[int, ...] | None = None
+    step: int = 0
 
     def in_layout_of_a(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """`b` in A's shape and layout."""
@@ -36,7 +37,8 @@ class Pair:
 def pair_parameters(a: Side, b: Side) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Parameters and buffers of A with B's of the same numbers, in some layout: `{name_a: (name_b, permutation)}`.
 
-    Parameters that hold the same numbers (ones, zeros) are paired by shape in the order of their first use.
+    Parameters that hold the same numbers (ones, zeros) are paired by shape in the order of their first use; those that
+    hold other numbers by name, where name and shape agree.
     """
     pairs: dict[str, tuple[str, tuple[int, ...]]] = {}
     for group in ("parameters", "buffers"):
@@ -50,6 +52,9 @@ def pair_parameters(a: Side, b: Side) -> dict[str, tuple[str, tuple[int, ...]]]:
                     pairs[name_a] = (name_b, found)
                     del free[name_b]
                     break
+        for name_a in of_a.keys() - pairs.keys():
+            if name_a in free and a.network.actual[of_a[name_a]].shape == b.network.actual[free[name_a]].shape:
+                pairs[name_a] = (name_a, ())
     return pairs
 
 
@@ -68,30 +73,48 @@ def _same_in_some_layout(x: np.ndarray, y: np.ndarray) -> tuple[int, ...] | None
 
 
 def pair_targets(a: Side, b: Side) -> list[Pair]:
-    """Outputs in order, the loss, and gradients, updated parameters and buffers by paired parameters."""
-    pairs = _pair_outputs(a, b)
-    last_a, last_b = a.network.trace.steps[-1], b.network.trace.steps[-1]
-    if last_a.loss is not None and last_b.loss is not None:
-        pairs.append(Pair("loss", "loss", "loss", last_a.loss, last_b.loss))
+    """For each step: outputs in order, buffers, the loss, gradients and updated parameters by paired parameters."""
     names = pair_parameters(a, b)
-    for kind in ("gradients", "parameters", "buffers"):
-        of_a, of_b = getattr(last_a, kind), getattr(last_b, kind)
-        for name_a, i in of_a.items():
-            name_b, permutation = names.get(name_a, ("", ()))
-            if name_b in of_b and _is_made(a, i) and _is_made(b, of_b[name_b]):
-                pairs.append(Pair(kind, name_a, name_b, i, of_b[name_b], permutation))
+    pairs: list[Pair] = []
+    for step, (of_a, of_b) in enumerate(zip(a.network.trace.steps, b.network.trace.steps, strict=False)):
+        pairs += _pair_outputs(a, b, step)
+        pairs += _pair_named(a, b, "buffers", step, names)
+        if of_a.loss is not None and of_b.loss is not None:
+            pairs.append(Pair("loss", "loss", "loss", of_a.loss, of_b.loss, step=step))
+        pairs += _pair_named(a, b, "gradients", step, names)
+        pairs += _pair_named(a, b, "parameters", step, names)
     return pairs
 
 
-def _is_made(side: Side, value: int) -> bool:
-    return value in side.producers
+def _pair_named(
+    a: Side, b: Side, kind: str, step: int, names: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> Iterator[Pair]:
+    of_a, of_b = (getattr(side.network.trace.steps[step], kind) for side in (a, b))
+    for name_a, i in of_a.items():
+        name_b, permutation = names.get(name_a, ("", ()))
+        if name_b in of_b and i in a.producers and of_b[name_b] in b.producers:
+            yield Pair(kind, name_a, name_b, i, of_b[name_b], permutation, step)
 
 
-def _pair_outputs(a: Side, b: Side) -> list[Pair]:
-    pairs = []
-    for (name_a, i), (name_b, j) in zip(a.network.trace.outputs.items(), b.network.trace.outputs.items(), strict=False):
+def _pair_outputs(a: Side, b: Side, step: int) -> Iterator[Pair]:
+    of_a, of_b = (side.network.trace.steps[step].outputs for side in (a, b))
+    for (name_a, i), (name_b, j) in zip(of_a.items(), of_b.items(), strict=False):
         x, y = a.run.values[i], b.run.values[j]
         if x.dtype.kind == "f" and y.dtype.kind == "f" and x.size == y.size:
             layout = best_layout(x, y)
-            pairs.append(Pair("outputs", name_a, name_b, i, j, layout[0] if layout else None))
+            yield Pair("outputs", name_a, name_b, i, j, layout[0] if layout else None, step)
+
+
+def pair_inputs(a: Side, b: Side) -> list[Pair]:
+    """The inputs of A with those of B that hold the same numbers in some layout."""
+    pairs = []
+    free = dict(b.network.trace.inputs)
+    for name_a, i in a.network.trace.inputs.items():
+        for name_b, j in free.items():
+            x, y = a.network.actual[i], b.network.actual[j]
+            found = _same_in_some_layout(x, y) if x.dtype.kind == y.dtype.kind == "f" else None
+            if found is not None:
+                pairs.append(Pair("inputs", name_a, name_b, i, j, found))
+                del free[name_b]
+                break
     return pairs

@@ -1,182 +1,197 @@
 """The search for causes: at the first divergence, try every hypothesis as an edit; keep the one that aligns most.
 
-Hypotheses speak of editing B toward A; each is also tried with the sides exchanged, since a fused kernel with a flag
-is easier to edit than the dozen operations that mean the same.
+Targets are brought into line stage by stage, in the order in which a training step makes them: outputs, buffers, loss,
+gradients, updated weights; then the next step. An edit that was accepted stays. Hypotheses speak of editing B toward A;
+each is also tried with the sides exchanged, since a fused kernel with a flag is easier to edit than the dozen
+operations that mean the same.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from oracle.alignment import CLOSE, Alignment, Divergence, Side, align, divergence, matches
-from oracle.causes import Candidate, Context, candidates, place
+from oracle.alignment import CLOSE, Side
+from oracle.backward import gradients_are_derivatives
+from oracle.causes import Candidate, candidates, place
 from oracle.comparison import Cause
-from oracle.network import Edits, Run
-from oracle.noise import semantic_noise
-from oracle.pairing import Pair
-from oracle.reference.balls import MissingRule
+from oracle.network import Edits, Values
+from oracle.noise import means_the_same
+from oracle.pairing import Pair, pair_inputs
+from oracle.trying import FINE, Probe, Stage, State, Trial, composed
 
 MOST_CAUSES = 12
-FINE = 2.0**-44
-# How many nodes after an edit, and after the divergence, are looked at before the whole network is.
-_NEAR = 60
-# What an edit that does not fit the network raises while it is tried.
-_UNFIT = (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, MissingRule)
+# Seconds after which a search stops and says what it leaves open.
+PATIENCE = 60.0
 
-
-@dataclass(frozen=True)
-class State:
-    """Both sides with the edits accepted so far, and how they stand to each other."""
-
-    a: Side
-    b: Side
-    edits_a: Edits
-    edits_b: Edits
-    alignment: Alignment
-    at_a: Divergence
-    at_b: Divergence
-
-    @property
-    def divergent(self) -> int:
-        """How many nodes have no counterpart."""
-        return len(self.at_a.region) + len(self.at_b.region)
-
-    def context(self, exchanged: bool) -> Context:
-        """What hypotheses look at; `exchanged` makes A the side that is edited."""
-        if not exchanged:
-            return Context(self.a, self.b, self.alignment, self.at_a, self.at_b)
-        turned = Alignment(self.alignment.b_to_a, self.alignment.a_to_b)
-        return Context(self.b, self.a, turned, self.at_b, self.at_a)
+Progress = Callable[[int, int], None]
 
 
 class Search:
-    """Peels causes off, one after another, until the sides align or no hypothesis helps."""
+    """Peels causes off, one after another, until the sides align or no hypothesis helps.
 
-    def __init__(self, a: Side, b: Side, pairs: list[Pair]) -> None:
-        self.pairs = pairs
+    `causes` are in the order in which they act; `notes` says what was left open, and what needed no cause of its own.
+    """
+
+    def __init__(self, a: Side, b: Side, pairs: list[Pair], patience: float = PATIENCE) -> None:
+        self.start, self.pairs = (a, b), pairs
+        self.deadline = time.monotonic() + patience
+        self.probe = Probe(pair_inputs(a, b), a, b)
         self.causes: list[Cause] = []
-        self.tolerance = CLOSE
-        self.state = self._stand(a, b, Edits(), Edits())
+        self.notes: list[str] = []
+        self.open: tuple[str, ...] = ()
+        self.edits_a, self.edits_b = Edits(), Edits()
 
-    def run(self) -> "Search":
-        """Search; the causes found are in `causes`, in the order in which they act."""
-        for _ in range(MOST_CAUSES):
-            if self._settled():
-                break
-            if not self.state.divergent and not self._sharpen():
-                break
-            accepted = self._step()
-            if accepted is None:
-                break
-            self.state = accepted
+    def run(self, progress: Progress = lambda done, total: None) -> "Search":
+        """Search stage by stage."""
+        stages = self._stages()
+        for done, stage in enumerate(stages):
+            progress(done, len(stages))
+            state = self._stand(stage)
+            if not self._repeats(stage):
+                state = self._peeled(state)
+            self.edits_a, self.edits_b = state.edits_a, state.edits_b
+            if done < len(stages) - 1:
+                self._carry(state)
         return self
 
-    def _settled(self) -> bool:
-        """Whether what remains is no difference of meaning."""
-        if not self.remaining(self.state):
-            return True
-        if self.state.divergent:
-            return False
-        return all(_same(self.state.a, self.state.b, pair) for pair in self.pairs)
-
-    def unmatched(self) -> tuple[str, ...]:
-        """The first nodes without a counterpart, on either side."""
-        found = (("A", self.state.at_a), ("B", self.state.at_b))
-        return tuple(f"{name}: {place(node)}" for name, at in found for node in at.first[:3])
-
-    def remaining(self, state: State) -> float:
-        """Norm of the semantic difference over the differing targets; zero below float64's own noise."""
-        squares = scale = 0.0
+    def _stages(self) -> list[Stage]:
+        """The differing targets of each step and kind, in order."""
+        a, b = self.start
+        groups: dict[tuple[int, str], list[Pair]] = {}
         for pair in self.pairs:
-            x, y = state.a.run.values[pair.a], state.b.run.values[pair.b]
-            if x.size != y.size:
-                return float("inf")
-            with np.errstate(invalid="ignore"):
-                difference = np.nan_to_num(x - pair.in_layout_of_a(x, y), posinf=0.0, neginf=0.0)
-            squares += float(np.vdot(difference, difference))
-            scale += float(np.vdot(np.nan_to_num(x), np.nan_to_num(x)))
-        return 0.0 if squares <= FINE**2 * scale else float(np.sqrt(squares))
+            groups.setdefault((pair.step, pair.kind), []).append(pair)
+        return [
+            Stage(tuple(group), a.ancestors(p.a for p in group), b.ancestors(p.b for p in group))
+            for group in groups.values()
+        ]
 
-    def _sharpen(self) -> bool:
-        """Look for smaller differences once everything aligns at the usual tolerance."""
-        if self.tolerance == FINE:
+    def _repeats(self, stage: Stage) -> bool:
+        """Whether the stage's targets differed in the first step already, by causes that act in each step alike."""
+        first = stage.pairs[0].step == 0 or stage.kind == "parameters"
+        return not first and any(p.step == 0 and p.kind == stage.kind for p in self.pairs) and bool(self.causes)
+
+    def _stand(self, stage: Stage) -> State:
+        """Both sides under the edits accepted so far, as far as the stage needs them."""
+        a, b = self.start
+        with np.errstate(all="ignore"):
+            run_a = a.network.edited(a.run, self.edits_a, stage.nodes_a)
+            run_b = b.network.edited(b.run, self.edits_b, stage.nodes_b)
+        network_a, network_b = (
+            side.network.with_nodes(edits.literals) for side, edits in ((a, self.edits_a), (b, self.edits_b))
+        )
+        return State(stage, a.changed(network_a, run_a), b.changed(network_b, run_b), self.edits_a, self.edits_b, CLOSE)
+
+    def _peeled(self, state: State) -> State:
+        """The state after every cause that is found at its targets."""
+        for _ in range(MOST_CAUSES):
+            if self._settled(state):
+                return state
+            if state.stage.kind == "gradients" and self._follows(state):
+                return state
+            if not state.divergent:
+                if state.tolerance == FINE:
+                    break
+                state = replace(state, tolerance=FINE)
+                continue
+            accepted = self._step(state)
+            if accepted is None:
+                break
+            state = accepted
+        self._leave_open(state)
+        return state
+
+    def _settled(self, state: State) -> bool:
+        """Whether what remains is no difference of meaning."""
+        return not state.remaining or all(means_the_same(state.a, state.b, pair) for pair in state.stage.pairs)
+
+    def _follows(self, state: State) -> bool:
+        """Whether the gradients differ only because the losses did: on both sides they are the loss's derivatives."""
+        if not self.causes:
             return False
-        self.tolerance = FINE
-        self.state = self._stand(self.state.a, self.state.b, self.state.edits_a, self.state.edits_b)
-        return bool(self.state.divergent)
+        if not gradients_are_derivatives(*self.start, state.stage.pairs):
+            return False
+        self.notes.append(
+            "the gradients are the derivatives of the loss on both sides: they differ by the causes above, not by the "
+            "backward pass"
+        )
+        return True
 
-    def _stand(self, a: Side, b: Side, edits_a: Edits, edits_b: Edits) -> State:
-        alignment = align(a, b, self.tolerance)
-        at_a = divergence(a, alignment.a_to_b, [p.a for p in self.pairs])
-        at_b = divergence(b, alignment.b_to_a, [p.b for p in self.pairs])
-        return State(a, b, edits_a, edits_b, alignment, at_a, at_b)
+    def _leave_open(self, state: State) -> None:
+        found = (("A", state.at_a), ("B", state.at_b))
+        self.open += tuple(f"{name}: {place(node)}" for name, at in found for node in at.first[:3])
 
-    def _step(self) -> State | None:
-        """The best proved hypothesis at the first divergence, recorded as a cause."""
-        best: tuple[tuple[int, float], Candidate, State] | None = None
-        for candidate, exchanged in self._candidates():
-            tried = self._try(candidate, exchanged)
+    def _carry(self, state: State) -> None:
+        """Give B's targets A's numbers where they still differ, so that what follows is compared on its own."""
+        wanted: dict[int, Values] = {}
+        for pair in state.stage.pairs:
+            x, y = state.a.run.values[pair.a], state.b.run.values[pair.b]
+            if x.size == y.size and not means_the_same(state.a, state.b, pair):
+                index = state.b.producers[pair.b].node.index
+                wanted.setdefault(index, {})[pair.b] = pair.in_layout_of_b(x, y)
+        network = state.b.network
+        nodes = {n.node.index: n for n in network.nodes if n.node.index in wanted}
+        carried = {
+            index: _with_results(self.edits_b.nodes.get(index) or _plain(network, nodes[index]), results)
+            for index, results in wanted.items()
+        }
+        self.edits_b = self.edits_b | Edits(nodes=carried)
+
+    def _step(self, state: State) -> State | None:
+        """The state after the best proved hypothesis at the first divergence, recorded as a cause."""
+        best: tuple[tuple[bool, int, float], Candidate, State] | None = None
+        for candidate, exchanged in self._candidates(state):
+            if best is not None and candidate.priority > best[1].priority and best[0][0] and _clean(state, best[2]):
+                break
+            if time.monotonic() > self.deadline:
+                self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
+                break
+            tried = Trial(state, candidate, exchanged).result(self.probe)
             if tried is None:
                 continue
-            progress = self.state.divergent - tried.divergent
-            gain = (progress, -self.remaining(tried))
-            if progress > 0 and (best is None or gain > best[0]):
+            nearer = tried.remaining <= state.remaining
+            gain = (nearer, state.divergent - tried.divergent, -tried.remaining)
+            if best is None or gain > best[0]:
                 best = (gain, _turned(candidate) if exchanged else candidate, tried)
-            if best is not None and not best[2].divergent:
+            if (candidate.transplant and nearer) or (not best[2].divergent and not best[2].remaining):
                 break
         if best is None:
             return None
-        self._record(best[1], best[2])
+        self._record(best[1], state, best[2])
         return best[2]
 
-    def _candidates(self) -> Iterator[tuple[Candidate, bool]]:
-        """Every hypothesis in its order, on B and then with the sides exchanged."""
-        sides = [(candidate, False) for candidate in candidates(self.state.context(exchanged=False))]
-        turned = [(candidate, True) for candidate in candidates(self.state.context(exchanged=True))]
-        return iter(sorted(sides + turned, key=lambda item: item[0].priority))
+    def _say(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
-    def _try(self, candidate: Candidate, exchanged: bool) -> State | None:
-        """The state after the edit; None where it cannot be computed or leaves the first divergent node as it was."""
-        state = self.state
-        edits_a, edits_b = state.edits_a, state.edits_b
-        try:
-            if not self._promises(candidate, exchanged):
-                return None
-            if exchanged:
-                edits_a = edits_a | candidate.edits
-                a, b = _edited(state.a, edits_a), state.b
-            else:
-                edits_b = edits_b | candidate.edits
-                a, b = state.a, _edited(state.b, edits_b)
-            tried = self._stand(a, b, edits_a, edits_b)
-        except _UNFIT:
-            return None
-        here, there = (state.at_b, tried.at_b) if exchanged else (state.at_a, tried.at_a)
-        first = {n.node.index for n in here.first}
-        return tried if not first or first - {n.node.index for n in there.region} else None
+    def _candidates(self, state: State) -> Iterator[tuple[Candidate, bool]]:
+        """Every hypothesis in its order, on B and with the sides exchanged."""
+        on_b = ((c, False) for c in candidates(state.context(exchanged=False)))
+        on_a = ((c, True) for c in candidates(state.context(exchanged=True)))
+        return heapq.merge(on_b, on_a, key=lambda item: item[0].priority)
 
-    def _promises(self, candidate: Candidate, exchanged: bool) -> bool:
-        """Whether the edit gives some divergent value a counterpart soon after: the cheap test before the full one."""
-        context = self.state.context(exchanged)
-        edits = (self.state.edits_a if exchanged else self.state.edits_b) | candidate.edits
-        with np.errstate(all="ignore"):
-            near = context.b.network.edited(context.b.run, edits, _NEAR).values
-        open_ = {o for n in context.at_a.region[:_NEAR] for o in n.outputs}
-        open_.update(p.b if exchanged else p.a for p in self.pairs)
-        ours: dict[int, list[np.ndarray]] = {}
-        for o in open_:
-            if o in context.a.sorted_values:
-                ours.setdefault(context.a.sorted_values[o].size, []).append(context.a.sorted_values[o])
-        for array in near.values():
-            if array.dtype.kind == "f" and array.size in ours:
-                ordered = np.sort(array, axis=None)
-                if any(matches(ordered, other, self.tolerance) for other in ours[array.size]):
-                    return True
-        return False
+    def _record(self, candidate: Candidate, before: State, after: State) -> None:
+        """Note the cause, and those that were proved together with it, each with what it leaves of the difference."""
+        remaining = before.remaining
+        for cause, left in zip((candidate, *candidate.also), self._proofs(candidate, before, after), strict=True):
+            self._note(cause, remaining, left)
+            remaining = left
 
-    def _record(self, candidate: Candidate, state: State) -> None:
-        before, after = self.remaining(self.state), self.remaining(state)
+    def _proofs(self, candidate: Candidate, before: State, after: State) -> list[float]:
+        """What remains after each of the joint edits in turn."""
+        if not candidate.also:
+            return [after.remaining]
+        left, edits = [], Edits()
+        for part in (candidate, *candidate.also[:-1]):
+            edits = edits | part.edits
+            trial = Trial(before, candidate, exchanged=False)
+            left.append(trial.applied(composed(edits, before.edits_b)).remaining)
+        return [*left, after.remaining]
+
+    def _note(self, candidate: Candidate, before: float, after: float) -> None:
         cause = Cause(
             candidate.code,
             place(candidate.node_a),
@@ -189,26 +204,30 @@ class Search:
             candidate.detail.replace("{A}", "A").replace("{B}", "B"),
         )
         same = [c for c in self.causes if (c.code, c.fix) == (cause.code, cause.fix)]
-        if same:  # the same cause acts again, in the backward pass or on another path
-            (first,) = same
-            share = 1 - after / first.before if first.before else 1.0
-            self.causes[self.causes.index(first)] = replace(first, residual=after, share=share)
+        if same:  # the same cause acts again, in the backward pass, in the next step or on another path
+            first = same[0]
+            if before <= first.residual * (1 + CLOSE):
+                share = 1 - after / first.before if first.before else 1.0
+                self.causes[self.causes.index(first)] = replace(first, residual=after, share=share)
         else:
             self.causes.append(cause)
 
 
-def _same(a: Side, b: Side, pair: Pair) -> bool:
-    x, y = a.run.values[pair.a], b.run.values[pair.b]
-    if x.size != y.size:
-        return False
-    with np.errstate(invalid="ignore"):
-        difference = np.linalg.norm(np.nan_to_num(x - pair.in_layout_of_a(x, y), posinf=0.0, neginf=0.0))
-    return bool(difference <= semantic_noise(a, b, pair))
+def _clean(before: State, after: State) -> bool:
+    """Whether nothing that diverged first still does."""
+    sides = ((before.at_a, after.at_a), (before.at_b, after.at_b))
+    return all(
+        not {n.node.index for n in was.first} & {n.node.index for n in itertools.islice(now.region, 64)}
+        for was, now in sides
+    )
 
 
-def _edited(side: Side, edits: Edits) -> Side:
-    with np.errstate(all="ignore"):
-        return Side(side.network, Run(side.network.edited(side.run, edits).values))
+def _plain(network: object, node: object) -> Callable[[Values], Values]:
+    return lambda values: network.apply(node, values)  # type: ignore[attr-defined]
+
+
+def _with_results(compute: Callable[[Values], Values], results: Values) -> Callable[[Values], Values]:
+    return lambda values: compute(values) | results
 
 
 def _turned(candidate: Candidate) -> Candidate:
@@ -220,4 +239,5 @@ def _turned(candidate: Candidate) -> Candidate:
         fix_a=candidate.fix_b,
         fix_b=candidate.fix_a,
         detail=candidate.detail.replace("{A}", "{other}").replace("{B}", "{A}").replace("{other}", "{B}"),
+        also=tuple(_turned(c) for c in candidate.also),
     )

@@ -12,12 +12,14 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from oracle.alignment import Alignment, Divergence, Side, same_multiset
 from oracle.lowered import LoweredNode, lower
 from oracle.network import Edits, Values
+from oracle.reference.balls import MissingRule
 from oracle.reference.lowerings import lowering
 from oracle.trace import Layer, Node, Tree, references
 
@@ -28,7 +30,9 @@ class Candidate:
 
     `node_a`, `node_b` are the nodes at which the two sides differ. `fix_a` and `fix_b` say, in the API of either
     side, what to write there so that it means what the other means. `detail` says {A} and {B} for the sides, since
-    every hypothesis is also tried with the sides exchanged.
+    every hypothesis is also tried with the sides exchanged. `also` are further causes at the same place, each with an
+    edit of its own: they are proved together. `transplant` says that the edit merely puts A's numbers into B: it
+    shows where the meanings part, not why, and is accepted only for what follows from it.
     """
 
     code: str
@@ -39,17 +43,31 @@ class Candidate:
     fix_b: str
     detail: str = ""
     priority: int = 50
+    also: tuple["Candidate", ...] = ()
+    transplant: bool = False
+
+    @property
+    def all_edits(self) -> Edits:
+        """The edits of this cause and of those that go with it."""
+        return functools.reduce(lambda edits, other: edits | other.all_edits, self.also, self.edits)
 
 
 @dataclass(frozen=True)
 class Context:
-    """Where the meanings part: the two sides (B with the edits accepted so far), their alignment and divergences."""
+    """Where the meanings part: the two sides (B with the edits accepted so far), their alignment and divergences.
+
+    `kind` says which targets differ here ("outputs", "buffers", "loss", "gradients", "parameters"); `pairs` are those
+    targets. `exchanged`: A and B stand for each other.
+    """
 
     a: Side
     b: Side
     alignment: Alignment
     at_a: Divergence
     at_b: Divergence
+    kind: str = "outputs"
+    pairs: tuple[Any, ...] = ()
+    exchanged: bool = False
 
     def counterpart(self, array: np.ndarray) -> LoweredNode | None:
         """The node of A's divergent region whose result holds the numbers of `array`, if there is one."""
@@ -62,6 +80,9 @@ class Context:
         """The values of A that hold the numbers of B's `value`."""
         return self.alignment.b_to_a.get(value, ())
 
+
+# What a hypothesis, or the edit that it proposes, raises where it does not fit the network.
+UNFIT = (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, MissingRule)
 
 Hypothesis = Callable[[Context], Iterable[Candidate]]
 _HYPOTHESES: list[tuple[int, str, Hypothesis]] = []
@@ -87,8 +108,11 @@ def candidates(context: Context) -> Iterator[Candidate]:
     """Everything that any hypothesis proposes, the specific first."""
     _discover()
     for priority, _, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
-        for candidate in propose(context):
-            yield replace(candidate, priority=priority)
+        try:
+            for candidate in propose(context):
+                yield replace(candidate, priority=priority)
+        except UNFIT:  # a hypothesis that does not fit this network proposes nothing more
+            continue
 
 
 # What hypotheses are written with.
@@ -122,7 +146,7 @@ def replaced_node(side: Side, node: LoweredNode, changed: Node) -> Edits:
     def compute(values: Values) -> Values:
         return side.network.apply(meaning, values)
 
-    return Edits(nodes={node.node.index: compute})
+    return Edits(nodes={node.node.index: compute}, literals={node.node.index: changed})
 
 
 def replaced_output(node: LoweredNode, compute: Callable[[Values], np.ndarray]) -> Edits:
@@ -135,14 +159,25 @@ def replaced_output(node: LoweredNode, compute: Callable[[Values], np.ndarray]) 
     return Edits(nodes={node.node.index: results})
 
 
+@dataclass(frozen=True)
+class After:
+    """The results of a node with a function applied to its first real output.
+
+    `compute` is what the node does without it; the engine puts an earlier edit of the same node there.
+    """
+
+    output: int
+    function: Callable[[np.ndarray], np.ndarray]
+    compute: Callable[[Values], Values]
+
+    def __call__(self, values: Values) -> Values:
+        made = self.compute(values)
+        return made | {self.output: np.asarray(self.function(made[self.output]))}
+
+
 def after(side: Side, node: LoweredNode, function: Callable[[np.ndarray], np.ndarray]) -> Edits:
     """The edit that applies `function` to the node's first real output."""
-
-    def results(values: Values) -> Values:
-        made = side.network.apply(node, values)
-        return made | {node.outputs[0]: np.asarray(function(made[node.outputs[0]]))}
-
-    return Edits(nodes={node.node.index: results})
+    return Edits(nodes={node.node.index: After(node.outputs[0], function, functools.partial(side.network.apply, node))})
 
 
 def bypassed(node: LoweredNode) -> Edits:

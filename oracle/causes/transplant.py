@@ -1,0 +1,168 @@
+"""The last resort: where no cause has a name, the relation of the two numbers, or the place alone with both formulas.
+
+B's value takes the numbers of A's at the earliest pair of nodes from which everything that follows agrees again. That
+shows where the meanings part, not why; so it is tried after every hypothesis that explains, and the report shows what
+either side computes there.
+
+Codes:
+    unknown-semantics: the two sides compute different functions here, outside the catalogue; both formulas are shown.
+    constant-factor: one is a fixed multiple of the other. constant-shift: they differ by one fixed number.
+    scale-and-shift: a factor and a shift. scale-along-axis, shift-along-axis: one factor or shift per index of an axis.
+    sign: the opposite sign.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from oracle.alignment import CLOSE
+from oracle.causes import Candidate, Context, after, hypothesis, place, replaced_output
+from oracle.causes.factors import name_factor
+from oracle.formulas import formula
+from oracle.lowered import LoweredNode
+from oracle.network import Values
+
+# How deep into either divergent region a pair is looked for.
+_REACH = 40
+_LAYOUTS = 3
+# Relations need this many numbers to be more than a coincidence.
+_ENOUGH = 4
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A value of A's region and one of B's that may stand for each other; `wanted` is A's in B's layout."""
+
+    node_a: LoweredNode
+    node_b: LoweredNode
+    wanted: np.ndarray
+    present: np.ndarray
+
+
+def cuts(context: Context) -> Iterator[Cut]:
+    """Pairs of divergent values of one size, the earliest first; each in the layouts that fit best."""
+    region_a, region_b = context.at_a.region[:_REACH], context.at_b.region[:_REACH]
+    places = sorted(itertools.product(range(len(region_a)), range(len(region_b))), key=lambda p: (sum(p), p))
+    for i, j in places:
+        x = context.a.run.values[region_a[i].outputs[0]]
+        y = context.b.run.values[region_b[j].outputs[0]]
+        if x.size == y.size and x.size and region_a[i].node.phase == region_b[j].node.phase:
+            for wanted in _layouts(x, y):
+                yield Cut(region_a[i], region_b[j], wanted, y)
+
+
+def _layouts(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    """`x` in the shape of `y`: as it is, or with its axes permuted, nearest first."""
+    if x.shape == y.shape:
+        return [x]
+    a, shape = np.squeeze(x), np.squeeze(y).shape
+    if a.ndim != len(shape) or a.ndim > 5:
+        return [x.reshape(y.shape)]
+    moved = [a.transpose(p) for p in itertools.permutations(range(a.ndim))]
+    fitting = [m.reshape(y.shape) for m in moved if m.shape == shape] or [x.reshape(y.shape)]
+    return sorted(fitting, key=lambda m: float(np.linalg.norm(np.nan_to_num(m - y))))[:_LAYOUTS]
+
+
+@hypothesis(priority=85)
+def related(context: Context) -> Iterator[Candidate]:
+    """B's value has a simple relation to A's: it is mapped by it."""
+    for cut in cuts(context):
+        relation = relate(cut.wanted, cut.present)
+        if relation is None:
+            continue
+        code, words, function, factor = relation
+        if factor is not None:
+            named, meaning = name_factor(factor, context, cut.node_b)
+            code, words = named or code, f"{words}: {meaning}" if meaning else words
+        yield Candidate(
+            code,
+            after(context.b, cut.node_b, function),
+            cut.node_a,
+            cut.node_b,
+            fix_a=f"undo it at {place(cut.node_a)}",
+            fix_b=f"apply it at {place(cut.node_b)}: {words.replace('{A}', 'the other model').replace('{B}', 'this')}",
+            detail=f"{words}; {_formulas(context, cut)}",
+        )
+
+
+@hypothesis(priority=95)
+def transplanted(context: Context) -> Iterator[Candidate]:
+    """B's value takes A's numbers: the meanings part no later than here."""
+    if context.exchanged:
+        return
+    for cut in cuts(context):
+        function = functools.partial(_constant, cut.wanted)
+        yield Candidate(
+            "unknown-semantics",
+            replaced_output(cut.node_b, function),
+            cut.node_a,
+            cut.node_b,
+            fix_a=f"compute {formula(context.b, cut.node_b, context.at_b)} at {place(cut.node_a)}",
+            fix_b=f"compute {formula(context.a, cut.node_a, context.at_a)} at {place(cut.node_b)}",
+            detail=_formulas(context, cut),
+            transplant=True,
+        )
+
+
+def _constant(array: np.ndarray, _: Values) -> np.ndarray:
+    return array
+
+
+def _formulas(context: Context, cut: Cut) -> str:
+    a = formula(context.a, cut.node_a, context.at_a)
+    b = formula(context.b, cut.node_b, context.at_b)
+    return f"{{A}} computes {a}; {{B}} computes {b}"
+
+
+Relation = tuple[str, str, Callable[[np.ndarray], np.ndarray], float | None]
+
+
+def relate(x: np.ndarray, y: np.ndarray) -> Relation | None:
+    """The simple function that maps `y` to `x`: (code, words, function, factor), or None."""
+    if x.size < _ENOUGH or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    centred = y - y.mean()
+    factor = float(np.vdot(centred, x) / np.vdot(centred, centred))
+    shift = float(x.mean() - factor * y.mean())
+    if factor and _equal(factor * y + shift, x):
+        return _affine(factor, shift, float(np.max(np.abs(x))))
+    return _along_axis(x, y)
+
+
+def _affine(factor: float, shift: float, size: float) -> Relation | None:
+    scaled, shifted = abs(factor - 1) > CLOSE, abs(shift) > CLOSE * size
+    if scaled and not shifted:
+        code = "sign" if abs(factor + 1) < CLOSE else "constant-factor"
+        return code, f"{{A}} is {factor:.10g} times {{B}} here", functools.partial(np.multiply, factor), factor
+    if shifted and not scaled:
+        return "constant-shift", f"{{A}} is {{B}} plus {shift:.10g} here", functools.partial(np.add, shift), None
+    if scaled and shifted:
+        words = f"{{A}} is {factor:.10g} times {{B}} plus {shift:.10g} here"
+        return "scale-and-shift", words, lambda y: factor * y + shift, None
+    return None
+
+
+def _along_axis(x: np.ndarray, y: np.ndarray) -> Relation | None:
+    """One shift, or one factor, for each index of an axis; the axis must be short against the array."""
+    for axis in range(x.ndim):
+        rest = tuple(k for k in range(x.ndim) if k != axis)
+        if not rest or x.shape[axis] * _ENOUGH > x.size or x.shape[axis] == 1:
+            continue
+        shift = (x - y).mean(rest, keepdims=True)
+        if _equal(y + shift, x):
+            return "shift-along-axis", f"{{A}} is {{B}} plus one number per index of axis {axis}", shift.__add__, None
+        with np.errstate(all="ignore"):
+            factor = (x * y).sum(rest, keepdims=True) / (y * y).sum(rest, keepdims=True)
+            if np.isfinite(factor).all() and _equal(factor * y, x):
+                words = f"{{A}} is {{B}} times one number per index of axis {axis}"
+                return "scale-along-axis", words, factor.__mul__, None
+    return None
+
+
+def _equal(x: np.ndarray, y: np.ndarray) -> bool:
+    return bool(np.max(np.abs(x - y)) <= CLOSE * np.max(np.abs(y), initial=0.0))
