@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oracle.network import Network, Progress, Run, Values
+from oracle.network import Network, Progress, Run, Values, finite
 
 # The remainder at which a finer quadrature is tried, relative to the total.
 ENOUGH = 1e-7
@@ -49,12 +49,13 @@ def attribute(
     if total == 0:
         return Attribution(0.0, dict.fromkeys(errors, 0.0), 0)
     best = None
+    reached = network.influenced(errors)
     for points in _NODES:
         contributions = dict.fromkeys(errors, 0.0)
         for run, weight in _path(network, errors, exact, points):
-            cotangents = network.pull_back(run, direction)
+            cotangents = network.pull_back(run, direction, wanted=reached)
             for i, error in errors.items():
-                if i in cotangents:
+                if i in cotangents and i in reached:
                     contributions[i] += weight * float(np.vdot(cotangents[i], error))
         found = Attribution(total, contributions, points)
         if best is None or abs(found.remainder) < abs(best.remainder):
@@ -69,10 +70,7 @@ def attribute(
 def total_error(network: Network, exact: Run, targets: Mapping[str, int]) -> tuple[float, Values]:
     """The total error of the targets and the cotangents that measure it: signed for one number, else a norm."""
     with np.errstate(invalid="ignore", over="ignore"):
-        differences = {
-            i: np.nan_to_num(network.actual[i] - exact.values[i], nan=0.0, posinf=0.0, neginf=0.0)
-            for i in dict.fromkeys(targets.values())
-        }
+        differences = {i: finite(network.actual[i] - exact.values[i]) for i in dict.fromkeys(targets.values())}
     if len(differences) == 1 and next(iter(differences.values())).size == 1:
         ((i, difference),) = differences.items()
         return float(difference.reshape(())), {i: np.ones(difference.shape)}
@@ -83,16 +81,26 @@ def total_error(network: Network, exact: Run, targets: Mapping[str, int]) -> tup
 def _path(network: Network, errors: Values, exact: Run, points: int) -> list[tuple[Run, float]]:
     """Runs on the path with their quadrature weights."""
     if points == 0:
-        middle = {
-            i: a if a.dtype.kind in "iub" else _mean(a, exact.values[i])
-            for i, a in network.actual.items()
-            if i in exact.values
-        }
-        return [(Run(middle), 1.0)]
+        return [(Run(_Middle(network, exact)), 1.0)]
     nodes, weights = np.polynomial.legendre.leggauss(points)
     return [(network.run(errors, (1 + t) / 2), w / 2) for t, w in zip(nodes, weights, strict=True)]
 
 
+class _Middle(dict):
+    """The mean of the recorded and the exact run, of those values that are asked for."""
+
+    def __init__(self, network: Network, exact: Run) -> None:
+        super().__init__()
+        self.actual, self.exact = network.actual, exact.values
+
+    def __missing__(self, i: int) -> np.ndarray:
+        a, b = self.actual[i], self.exact[i]
+        self[i] = a if a is b or a.dtype.kind in "iub" else _mean(a, b)
+        return self[i]
+
+
 def _mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.where(np.isfinite(a) & np.isfinite(b), 0.5 * (a + b), a)
+        mean = a + b
+        mean *= 0.5
+        return mean if np.isfinite(np.sum(mean)) else np.where(np.isfinite(a) & np.isfinite(b), mean, a)

@@ -172,8 +172,11 @@ def forward_function(signature: Signature) -> Any:
 
 
 @functools.lru_cache(maxsize=4096)
-def pullback_function(signature: Signature) -> Any:
-    """`(reals, facts, cotangents of the real outputs) -> cotangents of the reals`, in float64."""
+def pullback_function(signature: Signature, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
+    """`(reals, facts, cotangents) -> cotangents of the wanted reals`, in float64.
+
+    `given` are the places of the cotangents among the real outputs, `wanted` those of the results among the reals.
+    """
     apply = meaning(signature)
     count, facts_end = len(signature.reals), len(signature.reals) + len(signature.facts)
 
@@ -181,11 +184,12 @@ def pullback_function(signature: Signature) -> Any:
         reals, facts, cotangents = operands[:count], operands[count:facts_end], operands[facts_end:]
 
         def real_outputs(*varied: Array) -> list[Array]:
-            outputs = apply(varied, facts)
-            paired = zip(signature.real_outputs, cotangents, strict=True)
-            return [jax.numpy.zeros(c.shape) if outputs[k] is None else outputs[k].reshape(c.shape) for k, c in paired]
+            moved = dict(zip(wanted, varied, strict=True))
+            outputs = apply([moved.get(k, x) for k, x in enumerate(reals)], facts)
+            paired = zip((outputs[signature.real_outputs[k]] for k in given), cotangents, strict=True)
+            return [jax.numpy.zeros(c.shape) if y is None else y.reshape(c.shape) for y, c in paired]
 
-        _, back = jax.vjp(real_outputs, *reals)
+        _, back = jax.vjp(real_outputs, *[reals[k] for k in wanted])
         return list(back(list(cotangents)))
 
     compiled = _by_shapes(pull)

@@ -137,23 +137,43 @@ class Network:
             values.update(results)
         return Run(values, flips)
 
-    def pull_back(self, run: Run, cotangents: Mapping[int, np.ndarray], within: Container[int] | None = None) -> Values:
-        """Cotangents of every value that the target depends on (through the nodes `within`), given the target's."""
+    def influenced(self, errors: Mapping[int, np.ndarray]) -> set[int]:
+        """Ids of the values that an error can reach: those that have one, and all that is computed from them."""
+        reached = {i for i, error in errors.items() if error.any()}
+        for node in self.nodes:
+            if node.signature is not None and not reached.isdisjoint(node.reals):
+                reached.update(node.outputs)
+        return reached
+
+    def pull_back(
+        self,
+        run: Run,
+        cotangents: Mapping[int, np.ndarray],
+        within: Container[int] | None = None,
+        wanted: Container[int] | None = None,
+    ) -> Values:
+        """Cotangents of every value that the target depends on, given the target's.
+
+        Only through the nodes `within` and of the values `wanted`, where these are given.
+        """
         total: Values = {i: np.array(c, np.float64) for i, c in cotangents.items()}
         for node in reversed(self.nodes):
             if within is None or node.node.index in within:
-                self._pull_node(node, run.values, total)
+                self._pull_node(node, run.values, total, wanted)
         return total
 
-    def _pull_node(self, node: LoweredNode, values: Values, total: Values) -> None:
-        if node.signature is None or not node.reals or not any(o in total for o in node.outputs):
+    def _pull_node(self, node: LoweredNode, values: Values, total: Values, wanted: Container[int] | None) -> None:
+        given = tuple(k for k, o in enumerate(node.outputs) if o in total)
+        places = tuple(k for k, i in enumerate(node.reals) if wanted is None or i in wanted)
+        if node.signature is None or not given or not places:
             return
-        given = [total.get(o, np.zeros(self.actual[o].shape)) for o in node.outputs]
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
-        for i, c in zip(node.reals, pullback_function(node.signature)(reals, facts, given), strict=True):
+        back = pullback_function(node.signature, given, places)
+        results = back(reals, facts, [total[node.outputs[k]] for k in given])
+        for k, c in zip(places, results, strict=True):
             # Where no derivative exists (0 * inf in the chain rule) nothing can be attributed: the remainder shows it.
-            finite = np.nan_to_num(np.asarray(c), nan=0.0, posinf=0.0, neginf=0.0)
-            total[i] = total[i] + finite if i in total else finite
+            i = node.reals[k]
+            total[i] = total[i] + finite(c) if i in total else finite(c)
 
     def completeness(self, errors: Mapping[int, np.ndarray], targets: Iterable[int]) -> float:
         """Largest |F(d) - actual| over the targets, relative to the largest actual magnitude."""
@@ -180,7 +200,13 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Non-finite results are classes, reported apart; they have no size to attribute.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.nan_to_num(np.asarray(a, np.float64) - b, nan=0.0, posinf=0.0, neginf=0.0)
+        return finite(np.subtract(a, b, dtype=np.float64))
+
+
+def finite(x: np.ndarray) -> np.ndarray:
+    """`x` (float64) with zeros in the places of NaN and infinities; `x` itself where there are none."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return x if np.isfinite(np.sum(x)) else np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def target_values(trace: Trace, target: str) -> dict[str, int]:
