@@ -187,7 +187,9 @@ def pullback_function(signature: Signature, given: tuple[int, ...], wanted: tupl
             moved = dict(zip(wanted, varied, strict=True))
             outputs = apply([moved.get(k, x) for k, x in enumerate(reals)], facts)
             paired = zip((outputs[signature.real_outputs[k]] for k in given), cotangents, strict=True)
-            return [jax.numpy.zeros(c.shape) if y is None else y.reshape(c.shape) for y, c in paired]
+            # An edited operation may make what the recorded one left empty: that has no cotangent.
+            unmade = jax.numpy.zeros
+            return [unmade(c.shape) if y is None or y.size != c.size else y.reshape(c.shape) for y, c in paired]
 
         _, back = jax.vjp(real_outputs, *[reals[k] for k in wanted])
         return list(back(list(cotangents)))
