@@ -8,6 +8,7 @@ operations that mean the same.
 
 import heapq
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from oracle.causes import Candidate, candidates, place
 from oracle.comparison import Cause
 from oracle.network import Edits, Values
 from oracle.noise import means_the_same
-from oracle.pairing import Pair, pair_inputs
+from oracle.pairing import Pair, in_best_layout, pair_inputs
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
 
 MOST_CAUSES = 12
@@ -86,21 +87,33 @@ class Search:
         return State(stage, a.changed(network_a, run_a), b.changed(network_b, run_b), self.edits_a, self.edits_b, CLOSE)
 
     def _peeled(self, state: State) -> State:
-        """The state after every cause that is found at its targets."""
-        for _ in range(MOST_CAUSES):
-            if self._settled(state):
-                return state
-            if state.stage.kind == "gradients" and self._follows(state):
+        """The state after every cause that is found at its targets.
+
+        An edit that aligns nodes but moves the targets further apart is taken on trust: where the search then ends
+        without a named cause for the rest, it is taken back, and not tried again.
+        """
+        trusted: tuple[State, list[Cause], Candidate] | None = None
+        banned: list[Candidate] = []
+        for _ in range(2 * MOST_CAUSES):
+            if self._settled(state) or (state.stage.kind == "gradients" and self._follows(state)):
                 return state
             if not state.divergent:
                 if state.tolerance == FINE:
                     break
                 state = replace(state, tolerance=FINE)
                 continue
-            accepted = self._step(state)
-            if accepted is None:
+            found = self._step(state, banned)
+            if trusted is not None and (found is None or found[0].transplant):
+                state, self.causes, candidate = trusted
+                banned.append(candidate)
+                trusted = None
+                continue
+            if found is None:
                 break
-            state = accepted
+            if trusted is None and found[1].remaining > state.remaining:
+                trusted = (state, list(self.causes), found[0])
+            self._record(found[0], state, found[1])
+            state = _in_layout(found[1])
         self._leave_open(state)
         return state
 
@@ -140,15 +153,18 @@ class Search:
         }
         self.edits_b = self.edits_b | Edits(nodes=carried)
 
-    def _step(self, state: State) -> State | None:
-        """The state after the best proved hypothesis at the first divergence, recorded as a cause."""
+    def _step(self, state: State, banned: list[Candidate]) -> tuple[Candidate, State] | None:
+        """The best proved hypothesis at the first divergence, and the state after it."""
         best: tuple[tuple[bool, int, float], Candidate, State] | None = None
         for candidate, exchanged in self._candidates(state):
-            if best is not None and candidate.priority > best[1].priority and best[0][0] and _clean(state, best[2]):
-                break
+            if best is not None and candidate.priority > best[1].priority:
+                if candidate.transplant or (best[0][0] and _clean(state, best[2])):
+                    break
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
                 break
+            if any(_alike(candidate, other) for other in banned):
+                continue
             tried = Trial(state, candidate, exchanged).result(self.probe)
             if tried is None:
                 continue
@@ -158,10 +174,7 @@ class Search:
                 best = (gain, _turned(candidate) if exchanged else candidate, tried)
             if (candidate.transplant and nearer) or (not best[2].divergent and not best[2].remaining):
                 break
-        if best is None:
-            return None
-        self._record(best[1], state, best[2])
-        return best[2]
+        return None if best is None else best[1:]
 
     def _say(self, note: str) -> None:
         if note not in self.notes:
@@ -196,7 +209,7 @@ class Search:
             candidate.code,
             place(candidate.node_a),
             place(candidate.node_b),
-            1 - after / before if before else 1.0,
+            _share(before, after),
             after,
             before,
             candidate.fix_a,
@@ -207,10 +220,15 @@ class Search:
         if same:  # the same cause acts again, in the backward pass, in the next step or on another path
             first = same[0]
             if before <= first.residual * (1 + CLOSE):
-                share = 1 - after / first.before if first.before else 1.0
+                share = _share(first.before, after)
                 self.causes[self.causes.index(first)] = replace(first, residual=after, share=share)
         else:
             self.causes.append(cause)
+
+
+def _share(before: float, after: float) -> float:
+    """The part of the difference that an edit removed; all of it where the difference was no number."""
+    return 1 - after / before if before and math.isfinite(before) else 1.0 if math.isfinite(after) else 0.0
 
 
 def _clean(before: State, after: State) -> bool:
@@ -220,6 +238,16 @@ def _clean(before: State, after: State) -> bool:
         not {n.node.index for n in was.first} & {n.node.index for n in itertools.islice(now.region, 64)}
         for was, now in sides
     )
+
+
+def _in_layout(state: State) -> State:
+    """The state with its outputs paired in the layout that fits now."""
+    pairs = tuple(in_best_layout(pair, state.a, state.b) for pair in state.stage.pairs)
+    return state if pairs == state.stage.pairs else replace(state, stage=replace(state.stage, pairs=pairs))
+
+
+def _alike(candidate: Candidate, other: Candidate) -> bool:
+    return (candidate.code, candidate.detail) in ((other.code, other.detail), (other.code, _turned(other).detail))
 
 
 def _plain(network: object, node: object) -> Callable[[Values], Values]:

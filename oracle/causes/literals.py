@@ -17,6 +17,16 @@ _CODES = (
     ("reverse", "reverse-direction"), ("batch_first", "batch-first"), ("padding", "padding"), ("pad", "padding"),
     ("transpose", "kernel-layout"), ("rounding_mode", "division"), ("scale", "attention-scale"),
 )  # fmt: skip
+# What any differing argument of an operation means, by a word in the operation's name, where arguments tell nothing.
+_OF_OPERATIONS = (
+    ("upsample", "resize-convention"), ("resize", "resize-convention"), ("softmax", "softmax-axis"),
+    ("permute", "data-layout"), ("transpose", "data-layout"), ("view", "data-layout"), ("reshape", "data-layout"),
+    ("flip", "reverse-direction"), ("reverse", "reverse-direction"), ("layer_norm", "normalization-axes"),
+    ("mean", "reduction-axis"), ("sum", "reduction-axis"), ("max", "reduction-axis"), ("min", "reduction-axis"),
+    ("var", "reduction-axis"), ("norm", "reduction-axis"), ("cumsum", "reduction-axis"), ("select", "indexing"),
+    ("slice", "indexing"), ("gather", "indexing"), ("take", "indexing"), ("roll", "indexing"),
+    ("tril", "attention-mask"), ("triu", "attention-mask"), ("masked_fill", "attention-mask"),
+)  # fmt: skip
 
 
 @hypothesis(priority=10)
@@ -72,7 +82,7 @@ def code_of(name: str, node: LoweredNode) -> str:
     for word, code in _CODES:
         if word in name.lower():
             return "pool-padding" if code == "padding" and pooling else code
-    return "attribute"
+    return next((code for word, code in _OF_OPERATIONS if word in node.node.op.lower()), "attribute")
 
 
 def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names: list[str]) -> Candidate:

@@ -1,0 +1,193 @@
+"""Another order of the same numbers: a reshape for a transpose, channels exchanged, a direction not turned back.
+
+Values are aligned by their numbers, whatever the order; where an operation reads the right numbers in the wrong
+order, its input is brought into the order in which A holds them.
+"""
+
+import functools
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from oracle.alignment import Side
+from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.local import Wanted, downstream, rewired, spell, upstream
+from oracle.causes.orders import Order, describe_order
+from oracle.lowered import LoweredNode
+from oracle.network import Values
+
+_NODES = 6
+_MATCHES = 10
+_JOINT = 64
+_LEVELS = 6
+_LINEAR = ("mm", "matmul", "dot", "linear", "einsum")
+
+
+@hypothesis(priority=21)
+def rearranged_input(context: Context) -> Iterator[Candidate]:
+    """A node of B reads the right numbers in another order than A holds them: it reads them in A's order."""
+    wanted = Wanted(context)
+    for node in context.at_b.first[:_NODES]:
+        orders = {i: _orders(context, i) for i in dict.fromkeys(node.reals) if _is_data(context, node, i)}
+        for chosen in _choices(orders):
+            with np.errstate(all="ignore"):
+                arrays = {i: np.take(context.b.run.values[i], order) for i, order in chosen.items()}
+                made = context.b.network.apply(node, {**context.b.run.values, **arrays})
+            found = next((v for v in map(wanted.find, (made[o] for o in node.outputs)) if v is not None), None)
+            if found is not None:
+                yield _candidate(context, node, chosen, wanted.node(found))
+
+
+def _is_data(context: Context, node: LoweredNode, value: int) -> bool:
+    """Whether `value` is data with a counterpart; a weight is so only where it is merely added or multiplied."""
+    side = context.b
+    if not context.matched(value) or not side.run.values[value].ndim:
+        return False
+    origin = value
+    for producer in upstream(side, value, _LEVELS):
+        if len(producer.reals) == 1 and _rearranges(side, producer):
+            origin = producer.reals[0]
+        else:
+            break
+    stored = side.network.trace.values[origin].role in ("parameter", "buffer", "constant", "state")
+    return not stored or any(word in node.node.op.lower() for word in ("add", "mul"))
+
+
+def _rearranges(side: Side, node: LoweredNode) -> bool:
+    x, y = side.run.values[node.reals[0]], side.run.values[node.outputs[0]]
+    return x.size == y.size and bool(np.array_equal(np.sort(x, axis=None), np.sort(y, axis=None)))
+
+
+def _orders(context: Context, value: int) -> list[np.ndarray]:
+    """For each other order in which A holds the numbers of B's `value`: where each element of it lies in B's array."""
+    own = context.b.run.values[value]
+    found: list[np.ndarray] = []
+    ranks = np.argsort(own, axis=None, kind="stable")
+    read_first = {i for n in context.at_a.first for i in n.reals}
+    for i in sorted(context.matched(value), key=lambda i: i not in read_first)[:_MATCHES]:
+        array = context.a.run.values[i]
+        for axes in itertools.permutations(range(array.ndim)) if array.ndim <= 5 else ():
+            moved = array.transpose(axes).reshape(-1)
+            if np.allclose(moved, own.reshape(-1), rtol=1e-6, atol=0):
+                continue
+            order = np.empty(own.size, np.intp)
+            order[np.argsort(moved, kind="stable")] = ranks
+            order = order.reshape(own.shape)
+            if not any(np.array_equal(order, other) for other in found):
+                found.append(order)
+    return found
+
+
+def _choices(orders: dict[int, list[np.ndarray]]) -> Iterator[dict[int, np.ndarray]]:
+    """One input in another order, then several at once, those that A itself reads before others."""
+    for value, found in orders.items():
+        for order in found:
+            yield {value: order}
+    several = {v: found for v, found in orders.items() if found}
+    if len(several) > 1:
+        places = itertools.product(*(range(len(found)) for found in several.values()))
+        for chosen in sorted(itertools.islice(places, 64 * _JOINT), key=sum)[:_JOINT]:
+            yield {v: found[k] for (v, found), k in zip(several.items(), chosen, strict=True)}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A described order, the shape in which it was recognised, and the node that made an array of that shape."""
+
+    order: Order
+    shape: tuple[int, ...]
+    node: LoweredNode | None
+
+
+def _described(side: Side, value: int, order: np.ndarray) -> _Found:
+    """The order of `value`, told at the nearest array upstream at which it has a name."""
+    own = side.run.values[value]
+    here = _Found(describe_order(own, np.take(own, order)), own.shape, side.producers.get(value))
+    found, level, places = here, value, np.arange(own.size).reshape(own.shape)
+    for _ in range(_LEVELS):
+        producer = side.producers.get(level)
+        if found.order.kind != "other" or producer is None or len(producer.reals) != 1:
+            break
+        (level,) = producer.reals
+        if not _rearranges(side, producer):
+            break
+        source = side.run.values[level]
+        counted = np.arange(float(source.size)).reshape(source.shape)
+        moved = side.network.apply(producer, {**side.run.values, level: counted})[producer.outputs[0]]
+        # From here on `places` says where in `source` each element of the value comes from.
+        places = np.rint(moved).astype(np.intp).reshape(-1)[places]
+        wanted = np.empty(source.size)
+        wanted[places.reshape(-1)] = np.take(own, order).reshape(-1)
+        found = _Found(describe_order(source, wanted.reshape(source.shape)), source.shape, producer)
+    return found if found.order.kind != "other" else here
+
+
+def _candidate(
+    context: Context, node: LoweredNode, chosen: dict[int, np.ndarray], node_a: LoweredNode | None
+) -> Candidate:
+    def ordered(value: int, order: np.ndarray, values: Values) -> np.ndarray:
+        return np.take(values[value], order)
+
+    side = context.b
+    reads = {i: functools.partial(ordered, i, order) for i, order in chosen.items()}
+    value, order = next(iter(chosen.items()))
+    found = _described(side, value, order)
+    code = _code(context, (node, value), found)
+    return Candidate(
+        code,
+        rewired(side, node, reads),
+        node_a,
+        node,
+        fix_a=_fix(context.a, code, found.order, node_a, back=True),
+        fix_b=_fix(side, code, found.order, found.node or node, back=False),
+        detail=f"{place(node)} of {{B}} reads the numbers of {{A}} in another order: {found.order.words}",
+    )
+
+
+def _fix(side: Side, code: str, order: Order, node: LoweredNode | None, back: bool) -> str:
+    if code == "head-layout":
+        return "split and merge the heads as the other model does: as (heads, size), or as (size, heads)"
+    if order.grid:
+        here, there = (order.grid, order.grid[::-1]) if back else (order.grid[::-1], order.grid)
+        return f"split these features as {here}, not as {there}, wherever they are split and merged"
+    verb, argument = (order.inverse or order.call) if back else order.call
+    written = spell(side, verb, argument) if verb else "rearrange the array"
+    note = " instead of a reshape" if order.kind == "reshape" else ""
+    note = " before flattening" if code == "flatten-order" else note
+    return f"{written}{note}  # at {place(node)}" if node else f"{written}{note}"
+
+
+def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str:
+    """What the other order means, from the kind of order and from where the array comes."""
+    side, (node, value), order = context.b, read, found.order
+    role = side.network.trace.values[value].role
+    if order.kind in ("flip", "half-flip"):
+        return "data-layout" if order.axis == _channel_axis(found.shape) else "reverse-direction"
+    if order.kind == "interleave" and (role in ("constant", "buffer") or _is_computed(side, value)):
+        return "positional-encoding"
+    linear = any(word in node.node.op.lower() for word in _LINEAR)
+    if linear and side.run.values[value].ndim == 2 and len(found.shape) >= 3 and order.kind in ("axes", "reshape"):
+        return "flatten-order"
+    if order.kind == "axes" and len(found.shape) == 3 and role == "input":
+        return "batch-first"
+    return "head-layout" if _attends(side, node) and len(found.shape) in (2, 3, 4) else "data-layout"
+
+
+def _channel_axis(shape: tuple[int, ...]) -> int | None:
+    """The axis of an image, or of a batch of them, that holds one to four channels."""
+    places = (3, 1) if len(shape) == 4 else (2, 0) if len(shape) == 3 else ()
+    return next((k for k in places if shape[k] in (1, 2, 3, 4)), None)
+
+
+def _is_computed(side: Side, value: int) -> bool:
+    """Whether the array depends on no input and no parameter."""
+    roles = {side.network.trace.values[i].role for n in upstream(side, value, 60) for i in n.reals}
+    return bool(side.producers.get(value)) and not roles & {"input", "parameter"}
+
+
+def _attends(side: Side, node: LoweredNode) -> bool:
+    """Whether a softmax, or attention itself, lies soon before or behind the node."""
+    near = [node, *downstream(side, node.outputs[0], 12), *upstream(side, node.outputs[0], 24)]
+    return any(word in n.node.op.lower() for n in near for word in ("softmax", "attention", "exp"))

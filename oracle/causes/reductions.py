@@ -1,0 +1,153 @@
+"""The same numbers reduced, or normalised, over another axis or in another way: softmax axis, mean for max, one step.
+
+Both what B computes and what A waits for are recognised by their effect on a value that both sides have.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special as sp
+
+from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.local import Wanted, close, matched_inputs, overridden, upstream
+from oracle.lowered import LoweredNode
+from oracle.network import Values
+
+Axes = tuple[int, ...]
+_NODES = 30
+_STEPS = 6
+_LARGE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A function of one array along some of its axes; it keeps the array's size, or reduces those axes away."""
+
+    name: str
+    function: Callable[[np.ndarray, Axes], np.ndarray]
+    keeps: bool = False
+    several: bool = True
+
+
+def _taken(place_: int) -> Callable[[np.ndarray, Axes], np.ndarray]:
+    return lambda x, axes: np.take(x, place_, axes[0])
+
+
+def _ends(x: np.ndarray, axes: Axes) -> np.ndarray:
+    """The last step of the first half of the features, the first of the second: where a bidirectional layer ends."""
+    forward, backward = np.split(x, 2, -1)
+    return np.concatenate([np.take(forward, -1, axes[0]), np.take(backward, 0, axes[0])], -1)
+
+
+EFFECTS = (
+    Effect("softmax", sp.softmax, keeps=True),
+    Effect("log_softmax", sp.log_softmax, keeps=True),
+    Effect("mean", np.mean),
+    Effect("maximum", np.max),
+    Effect("sum", np.sum),
+    Effect("minimum", np.min),
+    Effect("first element", _taken(0), several=False),
+    Effect("last element", _taken(-1), several=False),
+    Effect("last step of both directions", _ends, several=False),
+    Effect("variance", np.var),
+    Effect("Euclidean norm", lambda x, axes: np.sqrt(np.sum(x * x, axes))),
+    Effect("cumulative sum", lambda x, axes: np.cumsum(x, axes[0]), keeps=True, several=False),
+)
+_POOLING = frozenset(("mean", "maximum", "minimum", "first element", "last element"))
+
+
+@hypothesis(priority=29)
+def other_axis(context: Context) -> Iterator[Candidate]:
+    """B applies a function along some axes of a common value; A applies it, or its like, along others."""
+    wanted = Wanted(context)
+    matched = matched_inputs(context, _NODES)
+    for node in context.at_b.region[:_NODES]:
+        near = [i for n in (node, *upstream(context.b, node.outputs[0], _STEPS)) for i in n.reals]
+        for output, i in itertools.product(node.outputs[:2], dict.fromkeys([*near, *matched[:_STEPS]])):
+            x, y = context.b.run.values[i], context.b.run.values[output]
+            if 2 <= x.ndim <= 5 and x.size <= _LARGE and i not in node.outputs:
+                yield from _others(context, wanted, (node, output, y), (i, x))
+
+
+def _others(context: Context, wanted: Wanted, made: tuple, read: tuple) -> Iterator[Candidate]:
+    (node, output, y), (i, x) = made, read
+    present = identify(x, y)
+    if present is None:
+        return
+    effect, axes = present
+    for other, other_axes in applications(x):
+        size = x.size if other.keeps else x.size // int(np.prod([x.shape[k] for k in other_axes]))
+        if (other is effect and other_axes == axes) or size != y.size or not wanted.has_size(size):
+            continue
+        found = wanted.find(np.asarray(other.function(x, other_axes)))
+        if found is not None:
+            compute = functools.partial(_applied, other, other_axes, i)
+            change = (present, (other, other_axes))
+            yield _candidate(context, (node, wanted.node(found)), overridden(context.b, {output: compute}), change)
+
+
+def _applied(effect: Effect, axes: Axes, value: int, values: Values) -> np.ndarray:
+    return np.asarray(effect.function(values[value], axes))
+
+
+def applications(x: np.ndarray) -> Iterator[tuple[Effect, Axes]]:
+    """Every effect along every choice of axes that changes something, single axes first."""
+    long = [k for k in range(x.ndim) if x.shape[k] > 1]
+    subsets = [axes for count in range(1, len(long) + 1) for axes in itertools.combinations(long, count)]
+    for axes in subsets:
+        for effect in EFFECTS:
+            if (effect.several or len(axes) == 1) and (effect.function is not _ends or _has_halves(x, axes)):
+                yield effect, axes
+
+
+def _has_halves(x: np.ndarray, axes: Axes) -> bool:
+    return x.shape[-1] % 2 == 0 and axes[0] != x.ndim - 1
+
+
+def identify(x: np.ndarray, y: np.ndarray) -> tuple[Effect, Axes] | None:
+    """The effect, and its axes, that makes `y` of `x`."""
+    for effect, axes in applications(x):
+        size = x.size if effect.keeps else x.size // int(np.prod([x.shape[k] for k in axes]))
+        if size == y.size and size > 1:
+            with np.errstate(all="ignore"):
+                if close(np.asarray(effect.function(x, axes)), y):
+                    return effect, axes
+    return None
+
+
+def _candidate(
+    context: Context, nodes: tuple[LoweredNode, LoweredNode | None], edits: object, change: tuple
+) -> Candidate:
+    node, node_a = nodes
+    (effect, axes), (other, other_axes) = change
+    return Candidate(
+        _code(effect, axes, other, other_axes),
+        edits,  # type: ignore[arg-type]
+        node_a,
+        node,
+        fix_a=f"take the {_written(effect, axes)} at {place(node_a)}",
+        fix_b=f"take the {_written(other, other_axes)} at {place(node)}",
+        detail=f"{{A}} takes the {_written(other, other_axes)}, {{B}} the {_written(effect, axes)} (in {{B}}'s layout)",
+    )
+
+
+def _written(effect: Effect, axes: Axes) -> str:
+    return f"{effect.name} along axis {axes[0]}" if len(axes) == 1 else f"{effect.name} along axes {list(axes)}"
+
+
+def _code(effect: Effect, axes: Axes, other: Effect, other_axes: Axes) -> str:
+    if _ends in (effect.function, other.function):
+        return "reverse-direction"
+    if effect is other:
+        return "softmax-axis" if "softmax" in effect.name else "reduction-axis"
+    names = {effect.name, other.name}
+    if "last element" in names and "first element" in names and axes == other_axes:
+        return "reverse-direction"
+    if axes != other_axes and names <= {"first element", "last element"}:
+        return "batch-first"
+    if names == {"mean", "sum"}:
+        return "reduction"
+    return "pooling-type" if names <= _POOLING else "reduction-axis"
