@@ -120,7 +120,9 @@ def _lstm(state: dict, layer: Any) -> list[np.ndarray]:
 
 def _gru(state: dict, layer: Any) -> list[np.ndarray]:
     def one(suffix: str) -> list[np.ndarray]:
-        parts = [gates(state[f"{k}_l0{suffix}"], (1, 0, 2), 3) for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        parts = [
+            gates(state[f"{k}_l0{suffix}"], (1, 0, 2), 3) for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
         return [parts[0].T, parts[1].T, np.stack(parts[2:])]
 
     return one("") + (one("_reverse") if "weight_ih_l0_reverse" in state else [])
@@ -193,7 +195,9 @@ def compare_port(port: Port, train: bool = False, **options: Any) -> Any:
     import torch
 
     losses = (torch.nn.functional.mse_loss, "mean_squared_error")
-    target = np.random.default_rng(9).normal(size=tuple(port.torch(port.x_torch).shape)).astype(np.float32)
+    shape = tuple(port.torch.eval()(port.x_torch).shape)  # a call in training would move the running statistics
+    port.torch.train()
+    target = np.random.default_rng(9).normal(size=shape).astype(np.float32)
     ours = target.transpose(0, 2, 3, 1) if target.ndim == 4 else target
     return compare(
         port.torch, port.keras, inputs_a=port.x_torch, inputs_b=port.x_keras, train_step=True, loss=losses,
@@ -210,7 +214,10 @@ def main(chosen: list[str]) -> None:
             try:
                 print(json.dumps(measure(name, train)), flush=True)
             except Exception as error:  # noqa: BLE001 - the others still run
-                print(json.dumps({"name": name, "train": train, "error": f"{type(error).__name__}: {error}"[:600]}), flush=True)
+                print(
+                    json.dumps({"name": name, "train": train, "error": f"{type(error).__name__}: {error}"[:600]}),
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ class Mistake:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-MISTAKES: dict[str, tuple[str, Callable[[], Mistake]]] = {}
+MISTAKES: dict[str, tuple[tuple[str, ...], Callable[[], Mistake]]] = {}
 
 
-def mistake(code: str) -> Callable:
-    """Register a mistake that `compare` must name `code`."""
+def mistake(*codes: str) -> Callable:
+    """Register a mistake that `compare` must name by these codes."""
 
     def register(function: Callable[[], Mistake]) -> Callable[[], Mistake]:
-        MISTAKES[function.__name__] = (code, function)
+        MISTAKES[function.__name__] = (codes, function)
         return function
 
     return register
@@ -70,8 +70,8 @@ def _training(m: Mistake) -> Mistake:
     """The same, recorded for a training step."""
     import torch
 
+    y = np.random.default_rng(5).normal(size=tuple(m.a.eval()(m.x_a).shape)).astype(np.float32)
     m.a.train()
-    y = np.random.default_rng(5).normal(size=tuple(m.a(m.x_a).shape)).astype(np.float32)
     ours = y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
     m.options = {"train_step": True, "target": (torch.from_numpy(y), ours),
                  "loss": (torch.nn.functional.mse_loss, "mean_squared_error")}  # fmt: skip
@@ -84,7 +84,7 @@ def batch_norm_eps() -> Mistake:
     return _conv_net(nn.BatchNorm2d(4), layers.BatchNormalization())
 
 
-@mistake("eps")
+@mistake("eps", "variance-ddof")
 def batch_norm_eps_training() -> Mistake:
     nn, layers, _ = _modules()
     return _training(_conv_net(nn.BatchNorm2d(4, momentum=0.01), layers.BatchNormalization()))
@@ -108,13 +108,13 @@ def rms_norm_eps() -> Mistake:
     return _dense_net(nn.RMSNorm(8, eps=1e-5), layers.RMSNormalization(epsilon=1e-3))
 
 
-@mistake("momentum-convention")
+@mistake("momentum-convention", "variance-ddof")
 def batch_norm_momentum() -> Mistake:
     nn, layers, _ = _modules()
     return _training(_conv_net(nn.BatchNorm2d(4, eps=1e-3), layers.BatchNormalization()))
 
 
-@mistake("momentum-convention")
+@mistake("momentum-convention", "variance-ddof")
 def batch_norm_momentum_copied() -> Mistake:
     nn, layers, _ = _modules()
     return _training(_conv_net(nn.BatchNorm2d(4, eps=1e-3, momentum=0.99), layers.BatchNormalization()))
@@ -136,8 +136,6 @@ def torch_left_in_training() -> Mistake:
 def keras_left_in_training() -> Mistake:
     nn, layers, _ = _modules()
     m = _conv_net(nn.BatchNorm2d(4, eps=1e-3), layers.BatchNormalization())
-    m.options = {"training": True}
-    m.options = {}
     norm = layers.BatchNormalization()
     first, last = layers.Conv2D(4, 3, padding="same"), layers.Conv2D(2, 1)
     m.b = functional(m.x_b, lambda x: last(norm(first(x), training=True)))
@@ -500,7 +498,7 @@ def softmax_twice() -> Mistake:
     return _dense_net(nn.Softmax(-1), chained(layers.Softmax(), layers.Softmax()))
 
 
-@mistake("axis")
+@mistake("softmax-axis")
 def softmax_over_the_wrong_axis() -> Mistake:
     nn, layers, _ = _modules()
     return _dense_net(nn.Softmax(1), layers.Softmax())

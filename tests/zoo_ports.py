@@ -586,6 +586,7 @@ def gpt() -> Port:
     t.cos_, t.sin_ = (b.clone() for b in buffers)
     randomize(t)
     t.cos_, t.sin_ = buffers
+
     class Tied(layers.Embedding):
         def call(self, x: Any) -> Any:
             return ops.matmul(x, ops.transpose(self.embeddings)) if x.ndim == 3 else super().call(x)
