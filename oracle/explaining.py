@@ -90,6 +90,8 @@ def _report(
         inherited_error=_rms(inherited),
         contribution=sum(found.contributions.get(o, 0.0) for o in node.outputs),
         budget_used=use.stepwise,
+        budget_fused=use.fused,
+        budget_probable=use.probable,
         budget_worst=use.worst,
         condition=_condition(network, node, exact, inherited),
         flips=sum(exact.flips.get(o, 0) for o in node.decisions),

@@ -15,8 +15,10 @@ class NodeReport:
     Errors are root mean squares over the outputs' elements: `local_error` made here on the actual inputs,
     `inherited_error` carried in and through. `contribution` is the signed part of the target's total error.
     `budget_used` is the local error over the rounding budget (norms; above 1 it is not rounding), NaN where it was not
-    measured. `condition` says how much the relative error of the inputs grows in passing. `flips` counts decisions
-    (arg-max, comparisons, window maxima) that exact arithmetic takes otherwise.
+    measured; `budget_fused` is against that of a kernel that rounds once at the end (above 1: legal but poor),
+    `budget_probable` against what the roundings of sums add up to in all likelihood (above 1: suspect), `budget_worst`
+    of the worst element against the fused budget. `condition` says how much the relative error of the inputs grows in
+    passing. `flips` counts decisions (arg-max, comparisons, window maxima) that exact arithmetic takes otherwise.
     """
 
     index: int
@@ -34,6 +36,8 @@ class NodeReport:
     inherited_error: float
     contribution: float
     budget_used: float
+    budget_fused: float
+    budget_probable: float
     budget_worst: float
     condition: float
     flips: int
@@ -43,6 +47,11 @@ class NodeReport:
     def accused(self) -> bool:
         """Whether the local error is more than any honest rounding."""
         return self.budget_used > 1
+
+    @property
+    def suspect(self) -> bool:
+        """Whether rounding could explain the local error only if all roundings of its sums conspired."""
+        return self.budget_probable > 1
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,11 @@ class Explanation:
         return tuple(sorted((n for n in self.nodes if n.accused), key=lambda n: -abs(n.contribution)))
 
     def blame(self, count: int = 5) -> tuple[NodeReport, ...]:
-        """The operations with the largest contributions."""
-        return tuple(sorted(self.nodes, key=lambda n: -abs(n.contribution))[:count])
+        """The operations to blame: beyond their budget, then suspect, then the others, each by size of contribution.
+
+        What is no rounding comes first even where a later normalization hides it from this target.
+        """
+        return tuple(sorted(self.nodes, key=lambda n: (not n.accused, not n.suspect, -abs(n.contribution)))[:count])
 
     def grouped(self, key: str | Callable[[NodeReport], Any]) -> dict[Any, float]:
         """Contributions summed by a field of the nodes ("scope", "op", "phase", "time_step"), largest first."""

@@ -10,7 +10,7 @@ Sources: S. M. Rump, Fast and parallel interval arithmetic, BIT 39 (1999); N. J.
 Numerical Algorithms, 2nd ed. (2002), ch. 3 for gamma_n and the bound of a dot product in any order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,7 +78,8 @@ class Arithmetic:
     `u` is the unit roundoff of one operation, `quantum` the spacing of subnormals, `tiny` the smallest normal number
     and `largest` the largest finite one; `u_sum`, `quantum_sum` and `largest_sum` belong to the format of partial sums.
     `growth(n)` bounds how many roundings a sum of n + 1 terms accumulates, `division` how many a division. `constants`
-    is the format that constants (eps, a slope, a momentum) are stored in, None where they are exact.
+    is the format that constants (eps, a slope, a momentum) are stored in, None where they are exact; `root` counts the
+    roundings of a square root.
     `function_ulps(name)` is the error, in ulps, granted to the library's elementary function `name`, except where the
     library is known to be `exact` (exp 0 = 1). Any result below `flush` may be taken for zero.
     """
@@ -92,6 +93,7 @@ class Arithmetic:
     largest_sum: float = _FLOAT64_MAX
     growth: Callable[[Counts], Counts] = sequential
     division: float = 1.0
+    root: float = 1.0
     constants: Format | None = None
     exact: bool = True
     flush: float = 0.0
@@ -134,8 +136,13 @@ class MissingRule(ValueError):
     """A primitive that has no rule, named with what to write instead."""
 
 
-def evaluate_balls(program: Program, inputs: list[Ball], arithmetic: Arithmetic) -> list[Ball | None]:
-    """All variables of `program` as balls in `arithmetic`; `MissingRule` names a primitive without a rule."""
+def evaluate_balls(
+    program: Program, inputs: list[Ball], arithmetic: Arithmetic, others: Mapping[int, Arithmetic] | None = None
+) -> list[Ball | None]:
+    """All variables of `program` as balls in `arithmetic`; `MissingRule` names a primitive without a rule.
+
+    `others` gives single steps, by their position, an arithmetic of their own.
+    """
     from oracle.reference.rules import apply  # noqa: PLC0415 - the rules are written in terms of this module
 
     environment: list[Ball | None] = [None] * len(program.variables)
@@ -144,8 +151,9 @@ def evaluate_balls(program: Program, inputs: list[Ball], arithmetic: Arithmetic)
     for index, value in zip(program.inputs, inputs, strict=True):
         environment[index] = value
     with np.errstate(all="ignore"):
-        for step in program.steps:
-            results = apply(arithmetic, step, [environment[i] for i in step.inputs])  # type: ignore[misc]
+        for position, step in enumerate(program.steps):
+            own = others.get(position, arithmetic) if others else arithmetic
+            results = apply(own, step, [environment[i] for i in step.inputs])  # type: ignore[misc]
             for index, result in zip(step.outputs, results, strict=True):
                 environment[index] = result
     return environment

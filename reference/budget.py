@@ -56,22 +56,19 @@ def rounding_budget(program: Program, inputs: Sequence[np.ndarray], fmt: Format)
         values = evaluate_balls(program, balls, arithmetic)
         return [values[o] for o in program.outputs]  # type: ignore[misc]
 
-    values = evaluate_balls(program, balls, _fused(fmt))
+    values = evaluate_balls(program, balls, fused_arithmetic(fmt))
     fused: list[Ball] = [values[o] for o in program.outputs]  # type: ignore[misc]
-    probable = radii(replace(_fused(fmt), growth=lambda n: np.minimum(n, _DEVIATIONS * np.sqrt(n))))
-    stepwise = fused if fmt.accumulate == fmt.name else radii(_stepwise(fmt))
+    probable = radii(with_probable_sums(fused_arithmetic(fmt)))
+    stepwise = fused if fmt.accumulate == fmt.name else radii(stepwise_arithmetic(fmt))
     scale = radii(_unit_growth())
     flushing = radii(_flushing(fmt)) if _underflows(values, _flushing(fmt).flush) else fused
-    return tuple(
-        Budget(_stored(f, fmt), np.maximum(_stored(s, fmt), _stored(f, fmt)), _stored(p, fmt), _magnitude(c),
-               _stored(z, fmt))
-        for f, s, p, c, z in zip(fused, stepwise, probable, scale, flushing, strict=True)
-    )  # fmt: skip
+    stored = [[stored_radius(b, fmt) for b in balls] for balls in (fused, stepwise, probable, flushing)]
+    return tuple(Budget(f, np.maximum(s, f), p, _magnitude(c), z) for f, s, p, z, c in zip(*stored, scale, strict=True))
 
 
 def _flushing(fmt: Format) -> Arithmetic:
     wide = format_named(fmt.accumulate)
-    return replace(_fused(fmt), quantum_sum=wide.tiny, flush=wide.tiny)
+    return replace(fused_arithmetic(fmt), quantum_sum=wide.tiny, flush=wide.tiny)
 
 
 def _underflows(values: Sequence[Ball | None], threshold: float) -> bool:
@@ -79,12 +76,19 @@ def _underflows(values: Sequence[Ball | None], threshold: float) -> bool:
     return any(bool(np.any((mid != 0) & (np.abs(mid) < threshold))) for mid in reals)
 
 
-def _fused(fmt: Format) -> Arithmetic:
+def fused_arithmetic(fmt: Format) -> Arithmetic:
+    """Intermediates in the accumulation format; `stored_radius` adds the one rounding at the end."""
     wide = format_named(fmt.accumulate)
     return replace(_stored_in(wide), division=DIVISION_ROUNDINGS, function_ulps=_honest_ulps)
 
 
-def _stepwise(fmt: Format) -> Arithmetic:
+def with_probable_sums(arithmetic: Arithmetic) -> Arithmetic:
+    """The arithmetic in which a sum of n roundings errs by no more than 5 sqrt n of them."""
+    return replace(arithmetic, growth=lambda n: np.minimum(n, _DEVIATIONS * np.sqrt(n)))
+
+
+def stepwise_arithmetic(fmt: Format) -> Arithmetic:
+    """Every primitive rounds to the format, sums accumulate in the accumulation format."""
     return replace(_stored_in(fmt), function_ulps=lambda _: ROUNDED_ONCE_ULPS)
 
 
@@ -110,7 +114,7 @@ def _honest_ulps(name: str) -> float:
     return HONEST_ULPS.get(name, 2.0)
 
 
-def _stored(ball: Ball, fmt: Format) -> np.ndarray:
+def stored_radius(ball: Ball, fmt: Format) -> np.ndarray:
     """The radius with the final rounding to the storage format, if that is narrower."""
     rad = ball.radius
     magnitude = np.abs(ball.mid) + rad

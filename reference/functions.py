@@ -227,7 +227,7 @@ def _register(name: str) -> Callable[[Callable[..., Ball]], Callable[..., Ball]]
 def _sqrt(a: Arithmetic, x: Ball, **_: object) -> Ball:
     mid = np.sqrt(x.mid)
     moved = 0.0 if x.rad is None else np.where(x.rad > 0, _sqrt_spread(x.mid, x.rad, mid) * SLACK, 0.0)
-    return _with_poles("sqrt", x, a.rounded(mid, moved, np.where((mid == 0) & x.is_exact, 0.0, 1.0), floor=False))
+    return _with_poles("sqrt", x, a.rounded(mid, moved, np.where((mid == 0) & x.is_exact, 0.0, a.root), floor=False))
 
 
 @_register("rsqrt")
