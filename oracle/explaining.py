@@ -88,13 +88,14 @@ def _report(
         magnitude=_rms(actual),
         local_error=_rms(local),
         inherited_error=_rms(inherited),
-        contribution=sum(found.contributions.get(o, 0.0) for o in node.outputs),
+        contribution=sum(found.contributions.get(o, 0.0) for o in node.outputs) + found.jumps.get(n.index, 0.0),
+        jump=found.jumps.get(n.index, 0.0),
         budget_used=use.stepwise,
         budget_fused=use.fused,
         budget_probable=use.probable,
         budget_worst=use.worst,
         condition=_condition(network, node, exact, inherited),
-        flips=sum(exact.flips.get(o, 0) for o in node.decisions),
+        flips=found.flips.get(n.index, sum(exact.flips.get(o, 0) for o in node.decisions)),
         self_referenced=node.self_referenced and bool(node.outputs),
     )
 

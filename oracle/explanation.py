@@ -18,7 +18,9 @@ class NodeReport:
     measured; `budget_fused` is against that of a kernel that rounds once at the end (above 1: legal but poor),
     `budget_probable` against what the roundings of sums add up to in all likelihood (above 1: suspect), `budget_worst`
     of the worst element against the fused budget. `condition` says how much the relative error of the inputs grows in
-    passing. `flips` counts decisions (arg-max, comparisons, window maxima) that exact arithmetic takes otherwise.
+    passing. `flips` counts decisions (a relu's sign, arg-max, comparisons, window maxima) that exact arithmetic takes
+    otherwise, `jump` is the part of the contribution that no derivative explains:
+    what those decisions, or a singularity between the exact and the recorded inputs, did to the target.
     """
 
     index: int
@@ -35,6 +37,7 @@ class NodeReport:
     local_error: float
     inherited_error: float
     contribution: float
+    jump: float
     budget_used: float
     budget_fused: float
     budget_probable: float

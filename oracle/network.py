@@ -151,29 +151,33 @@ class Network:
         cotangents: Mapping[int, np.ndarray],
         within: Container[int] | None = None,
         wanted: Container[int] | None = None,
+        visit: Callable[[LoweredNode, Values, Values], None] = lambda node, total, passed: None,
     ) -> Values:
         """Cotangents of every value that the target depends on, given the target's.
 
-        Only through the nodes `within` and of the values `wanted`, where these are given.
+        Only through the nodes `within` and of the values `wanted`, where these are given. After each node that the
+        target depends on, `visit` is called with the cotangents so far and those that the node passed to its inputs.
         """
         total: Values = {i: np.array(c, np.float64) for i, c in cotangents.items()}
         for node in reversed(self.nodes):
-            if within is None or node.node.index in within:
-                self._pull_node(node, run.values, total, wanted)
+            if (within is None or node.node.index in within) and any(o in total for o in node.outputs):
+                passed = self._passed(node, run.values, total, wanted)
+                for i, c in passed.items():
+                    total[i] = total[i] + c if i in total else c
+                visit(node, total, passed)
         return total
 
-    def _pull_node(self, node: LoweredNode, values: Values, total: Values, wanted: Container[int] | None) -> None:
+    def _passed(self, node: LoweredNode, values: Values, total: Values, wanted: Container[int] | None) -> Values:
+        """The cotangents that the node passes to its inputs."""
         given = tuple(k for k, o in enumerate(node.outputs) if o in total)
         places = tuple(k for k, i in enumerate(node.reals) if wanted is None or i in wanted)
-        if node.signature is None or not given or not places:
-            return
+        if node.signature is None or not places:
+            return {}
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
         back = pullback_function(node.signature, given, places)
         results = back(reals, facts, [total[node.outputs[k]] for k in given])
-        for k, c in zip(places, results, strict=True):
-            # Where no derivative exists (0 * inf in the chain rule) nothing can be attributed: the remainder shows it.
-            i = node.reals[k]
-            total[i] = total[i] + finite(c) if i in total else finite(c)
+        # Where no derivative exists (0 * inf in the chain rule) nothing can be attributed: the remainder shows it.
+        return {node.reals[k]: finite(c) for k, c in zip(places, results, strict=True)}
 
     def completeness(self, errors: Mapping[int, np.ndarray], targets: Iterable[int]) -> float:
         """Largest |F(d) - actual| over the targets, relative to the largest actual magnitude."""

@@ -90,6 +90,11 @@ def gather_from_chosen(tangents: Array, operand: Array, *, select_prim: Any, **p
     return total
 
 
+def chosen_places(x: Array, least: bool, params: dict[str, Any]) -> Array:
+    """The number of the place that holds each window's maximum (or `least`), the first one of equals."""
+    return _Pool(x, np.inf if least else -np.inf, params).chosen(least)
+
+
 def _chosen(operand: Array, select_prim: Any, params: dict[str, Any]) -> tuple[_Pool, Array]:
     least = select_prim.name != "ge"
     pool = _Pool(operand, np.inf if least else -np.inf, params)
