@@ -11,11 +11,12 @@ _VERBS = {
     "record": "oracle.recording",
     "explain": "oracle.explaining",
     "compare": "oracle.comparing",
+    "port": "oracle.porting",
     "load_trace": "oracle.tracefile",
     "save_trace": "oracle.tracefile",
 }
 
-__all__ = ["audit", "check", "compare", "explain", "load_trace", "record", "save_trace", "truth"]
+__all__ = ["audit", "check", "compare", "explain", "load_trace", "port", "record", "save_trace", "truth"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oracle.cli_models import register
+from oracle.cli_ports import register as register_ports
 from oracle.errors import OracleBugError, OracleError
 
 app = typer.Typer(
@@ -90,6 +91,7 @@ def doctor() -> None:
 
 
 register(app)
+register_ports(app)
 
 
 def _console() -> Any:

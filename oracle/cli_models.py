@@ -31,7 +31,7 @@ def record(
 
     built, inputs = _model_and_inputs(model, input)
     trace = record_model(built, inputs, full=full, framework=framework, train_step=train or None)
-    _writable(output)
+    writable(output)
     save_trace(trace, output)
     size = output.stat().st_size
     print(f"{output}: {len(trace.nodes)} operations, {len(trace.values)} values, {size / 1e6:.2f} MB")
@@ -119,8 +119,8 @@ def _load(path: Path) -> Any:
     return load_trace(path)
 
 
-def _model_and_inputs(spec: str, input: Path | None) -> tuple[Any, Any]:
-    """What `module:factory` makes: a model, or a model and its inputs."""
+def made_by(spec: str) -> tuple[Any, Any]:
+    """What `module:factory` makes: a model, or a model and its inputs (else None)."""
     module, _, name = spec.partition(":")
     sys.path.insert(0, "")
     try:
@@ -130,7 +130,11 @@ def _model_and_inputs(spec: str, input: Path | None) -> tuple[Any, Any]:
     finally:
         sys.path.remove("")
     made = factory()
-    model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    return made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+
+
+def _model_and_inputs(spec: str, input: Path | None) -> tuple[Any, Any]:
+    model, inputs = made_by(spec)
     if input is not None:
         inputs = _arrays(input)
     if inputs is None:
@@ -154,12 +158,13 @@ def _arrays(path: Path) -> Any:
 def _write(found: Any, html: Path | None, json: Path | None) -> None:
     for path, write in ((html, found.to_html), (json, found.to_json)):
         if path is not None:
-            _writable(path)
+            writable(path)
             write(path)
             print(f"wrote {path}")
 
 
-def _writable(path: Path) -> None:
+def writable(path: Path) -> None:
+    """Raises `OracleError` where `path` cannot be written; makes the folder."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab"):
