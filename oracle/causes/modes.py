@@ -7,7 +7,7 @@ the unbiased variance, Keras the biased one. Both are read off the numbers, what
 import functools
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -144,9 +144,8 @@ def running_statistics(context: Context) -> Iterator[Candidate]:
         yield of_momentum
     if of_ddof is not None:
         yield of_ddof
-    if of_momentum is not None:
-        if ddof:
-            yield Candidate(**{**vars(of_momentum), "also": (_ddof(context, ddof, keep=True),)})
+    if of_momentum is not None and ddof:
+        yield replace(of_momentum, also=(_ddof(context, ddof, keep=True),))
 
 
 def _blend(side: Side, pair: Pair, name: str, target: int) -> Blend | None:
