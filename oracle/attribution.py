@@ -17,13 +17,14 @@ otherwise than in exact arithmetic (a relu's sign, a window's maximum), or a sin
 sign that Adam takes of a gradient near zero), none does. There it is a jump: a contribution of its own, reported apart.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from oracle.decisions import flips
-from oracle.lowered import LoweredNode
 from oracle.network import Network, Progress, Run, Values, finite
 
 # The remainder at which a finer quadrature is tried, relative to the total.
@@ -80,22 +81,25 @@ def _along_the_mean(
 ) -> tuple[Attribution, dict[int, float]]:
     """The contributions by the adjoints of the mean of both runs with the jumps of decisions; every noticed bend."""
     total, direction = target
-    deviations = {i: finite(network.actual[i] - x) for i, x in exact.values.items() if x.dtype.kind not in "iub"}
-    moved = network.influenced(errors) | {i for i, d in deviations.items() if d.any()}
-    bends: dict[int, float] = {}
-
-    def visit(node: LoweredNode, cotangents: Values, passed: Values) -> None:
-        left = sum(_dot(cotangents[o], deviations[o] - errors[o]) for o in node.outputs if o in cotangents)
-        bend = left - sum(_dot(c, deviations[i]) for i, c in passed.items())
+    deviations = Lazy(lambda i: finite(network.actual[i] - exact.values[i]))
+    middle = Lazy(lambda i: Mean(network.actual[i], exact.values[i]))
+    moved = network.influenced(errors)
+    contributions, bends = dict.fromkeys(errors, 0.0), {}
+    carried = {i: _dot(c, deviations[i]) for i, c in direction.items()}
+    for node, own, passed in network.reverse(Run(middle), dict(direction), wanted=moved):
+        contributions |= {o: _dot(c, errors[o]) for o, c in own.items()}
+        left = sum(carried[o] - contributions[o] for o in own)
+        entered = {i: _dot(c, deviations[i]) for i, c in passed.items()}
+        carried |= {i: carried.get(i, 0.0) + share for i, share in entered.items()}
+        bend = left - sum(entered.values())
+        for o in own:  # nothing further back reads them: their memory serves the next
+            deviations.pop(o, None)
+            middle.pop(o, None)
         if abs(bend) > _NOTICED * abs(total):
             bends[node.node.index] = bend
-
-    middle = {i: _mean(network.actual[i], x) for i, x in exact.values.items()}
-    cotangents = network.pull_back(Run(middle), direction, wanted=moved, visit=visit)
-    found = {i: _dot(cotangents[i], d) if i in cotangents else 0.0 for i, d in errors.items()}
     counted = {n.node.index: flips(n, exact.values, network.actual) for n in network.nodes if n.node.index in bends}
     turned = {index: count for index, count in counted.items() if count}
-    return Attribution(total, found, 0, {index: bends[index] for index in turned}, turned), bends
+    return Attribution(total, contributions, 0, {index: bends[index] for index in turned}, turned), bends
 
 
 def _along_the_path(network: Network, errors: Values, target: tuple[float, Values], points: int) -> Attribution:
@@ -104,10 +108,10 @@ def _along_the_path(network: Network, errors: Values, target: tuple[float, Value
     reached = network.influenced(errors)
     contributions = dict.fromkeys(errors, 0.0)
     for t, weight in zip(*np.polynomial.legendre.leggauss(points), strict=True):
-        cotangents = network.pull_back(network.run(errors, (1 + t) / 2), direction, wanted=reached)
-        for i, error in errors.items():
-            if i in cotangents and i in reached:
-                contributions[i] += weight / 2 * _dot(cotangents[i], error)
+        run = network.run(errors, (1 + t) / 2)
+        for _, own, _ in network.reverse(run, dict(direction), wanted=reached):
+            for i, cotangent in own.items():
+                contributions[i] += weight / 2 * _dot(cotangent, errors[i])
     return Attribution(total, contributions, points)
 
 
@@ -126,10 +130,37 @@ def _dot(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.vdot(x, y))
 
 
-def _mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The middle of two real arrays; of decisions, and where there is no middle, `a`."""
-    if a.dtype.kind in "iub":
-        return a
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean = 0.5 * (a + b)
-        return mean if np.isfinite(np.sum(mean)) else np.where(np.isfinite(mean), mean, a)
+class Lazy(dict):
+    """Values that are made when they are first asked for."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, i: int) -> Any:
+        self[i] = self.make(i)
+        return self[i]
+
+
+class Mean:
+    """The middle of two real arrays, computed when it is first read: most derivatives need few of the values.
+
+    Of decisions, and where there is no middle, the first one.
+    """
+
+    def __init__(self, a: np.ndarray, b: np.ndarray) -> None:
+        self.a, self.b = a, b
+        self.shape, self.dtype = a.shape, a.dtype
+
+    @functools.cached_property
+    def value(self) -> np.ndarray:
+        """The middle."""
+        if self.a is self.b or self.dtype.kind in "iub":
+            return self.a
+        with np.errstate(invalid="ignore", over="ignore"):
+            mean = self.a + self.b
+            mean *= 0.5
+            return mean if np.isfinite(np.sum(mean)) else np.where(np.isfinite(mean), mean, self.a)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.value)

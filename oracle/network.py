@@ -19,6 +19,7 @@ from oracle.trace import Node, Trace
 
 Progress = Callable[[int, int], None]
 Values = dict[int, np.ndarray]
+_ZERO = np.zeros(())
 
 
 class IncompleteTraceError(OracleError):
@@ -31,6 +32,17 @@ class Run:
 
     values: Values
     flips: dict[int, int] = field(default_factory=dict)
+
+
+class LocalErrors(Values):
+    """Errors by value id. `restored` are the values that truth plus error gives back bit for bit, decisions included.
+
+    On the recorded inputs such a node need not be computed a second time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.restored: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -80,12 +92,14 @@ class Network:
         results = {o: _shaped(np.asarray(y), self.actual[o].shape) for o, y in named if o is not None and y is not None}
         return {o: results.get(o, self.actual[o]) for o in node.results}
 
-    def local_errors(self, progress: Progress = lambda done, total: None) -> Values:
+    def local_errors(self, progress: Progress = lambda done, total: None) -> "LocalErrors":
         """For each real output: the recorded value minus the truth on the recorded inputs."""
-        errors: Values = {}
+        errors = LocalErrors()
         for done, node in enumerate(self.nodes):
             truth = self.apply(node, self.actual)
             errors.update({o: _difference(self.actual[o], truth[o]) for o in node.outputs})
+            errors.restored.update(o for o in node.outputs if np.array_equal(truth[o] + errors[o], self.actual[o]))
+            errors.restored.update(o for o in node.decisions if np.array_equal(truth[o], self.actual[o]))
             progress(done + 1, len(self.nodes))
         return errors
 
@@ -128,7 +142,11 @@ class Network:
         values = {i: a for i, a in self.actual.items() if self.trace.values[i].is_leaf}
         errors, scale = perturbation
         flips: dict[int, int] = {}
+        restored = errors.restored if isinstance(errors, LocalErrors) and scale == 1 else frozenset()
         for node in self.nodes:
+            if restored.issuperset(node.results) and all(values[i] is self.actual[i] for i in node.reads):
+                values.update({o: self.actual[o] for o in node.results})
+                continue
             results = self.apply(node, values)
             if errors is not None:
                 results |= {o: results[o] + scale * errors[o] for o in node.outputs}
@@ -141,41 +159,47 @@ class Network:
         """Ids of the values that an error can reach: those that have one, and all that is computed from them."""
         reached = {i for i, error in errors.items() if error.any()}
         for node in self.nodes:
-            if node.signature is not None and not reached.isdisjoint(node.reals):
-                reached.update(node.outputs)
+            if node.signature is not None and not reached.isdisjoint(node.reads):
+                reached.update(node.results)
+            elif isinstance(errors, LocalErrors):  # a decision, or an infinity, that is not the true one
+                reached.update(o for o in node.results if o not in errors.restored)
         return reached
 
-    def pull_back(
-        self,
-        run: Run,
-        cotangents: Mapping[int, np.ndarray],
-        within: Container[int] | None = None,
-        wanted: Container[int] | None = None,
-        visit: Callable[[LoweredNode, Values, Values], None] = lambda node, total, passed: None,
-    ) -> Values:
-        """Cotangents of every value that the target depends on, given the target's.
-
-        Only through the nodes `within` and of the values `wanted`, where these are given. After each node that the
-        target depends on, `visit` is called with the cotangents so far and those that the node passed to its inputs.
-        """
+    def pull_back(self, run: Run, cotangents: Mapping[int, np.ndarray], within: Container[int] | None = None) -> Values:
+        """Cotangents of every value that the target depends on (through the nodes `within`), given the target's."""
         total: Values = {i: np.array(c, np.float64) for i, c in cotangents.items()}
+        kept: Values = {}
+        for _, own, _ in self.reverse(run, total, within):
+            kept |= own
+        return kept | total
+
+    def reverse(
+        self, run: Run, total: Values, within: Container[int] | None = None, wanted: Container[int] | None = None
+    ) -> Iterator[tuple[LoweredNode, Values, Values]]:
+        """The nodes that the target depends on, last first, with their outputs' cotangents and those that they pass on.
+
+        `total` begins as the target's cotangents; a cotangent that is complete leaves it. Only through the nodes
+        `within` and to the values `wanted`, where these are given.
+        """
         for node in reversed(self.nodes):
-            if (within is None or node.node.index in within) and any(o in total for o in node.outputs):
-                passed = self._passed(node, run.values, total, wanted)
+            own = {o: total.pop(o) for o in node.outputs if o in total}
+            if own and (within is None or node.node.index in within):
+                passed = self._passed(node, run.values, own, wanted)
                 for i, c in passed.items():
                     total[i] = total[i] + c if i in total else c
-                visit(node, total, passed)
-        return total
+                yield node, own, passed
+            elif own:
+                yield node, own, {}
 
-    def _passed(self, node: LoweredNode, values: Values, total: Values, wanted: Container[int] | None) -> Values:
+    def _passed(self, node: LoweredNode, values: Values, own: Values, wanted: Container[int] | None) -> Values:
         """The cotangents that the node passes to its inputs."""
-        given = tuple(k for k, o in enumerate(node.outputs) if o in total)
+        given = tuple(k for k, o in enumerate(node.outputs) if o in own)
         places = tuple(k for k, i in enumerate(node.reals) if wanted is None or i in wanted)
         if node.signature is None or not places:
             return {}
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
         back = pullback_function(node.signature, given, places)
-        results = back(reals, facts, [total[node.outputs[k]] for k in given])
+        results = back(reals, facts, [own[node.outputs[k]] for k in given])
         # Where no derivative exists (0 * inf in the chain rule) nothing can be attributed: the remainder shows it.
         return {node.reals[k]: finite(c) for k, c in zip(places, results, strict=True)}
 
@@ -203,6 +227,8 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Non-finite results are classes, reported apart; they have no size to attribute.
     """
+    if b.base is not None and np.array_equal(a, b):  # moved, not computed
+        return np.broadcast_to(_ZERO, a.shape)
     with np.errstate(invalid="ignore", over="ignore"):
         return finite(np.subtract(a, b, dtype=np.float64))
 

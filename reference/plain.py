@@ -29,18 +29,23 @@ def evaluate_plain(program: Program, inputs: Sequence[Array]) -> list[Array]:
 def plain(program: Program) -> Callable[..., list[Array]]:
     """`program` as a function of arrays. What no later step reads is let go, so that its memory serves the next.
 
-    Raises `MissingRule` for a primitive that this arithmetic does not know.
+    An input that no step reads may be anything with a shape and a dtype. Raises `MissingRule` for a primitive that
+    this arithmetic does not know.
     """
     steps = [
         (_rule(step), step.inputs, step.outputs, dead) for step, dead in zip(program.steps, _dead(program), strict=True)
     ]
 
-    def evaluate(*inputs: Array) -> list[Array]:
+    read = {i for step in program.steps for i in step.inputs} | set(program.outputs)
+    inputs = [(place, index) for place, index in enumerate(program.inputs) if index in read]
+
+    def evaluate(*given: Any) -> list[Array]:
         values: list[Any] = [None] * len(program.variables)
         for index, constant in program.constants.items():
             values[index] = constant
-        for index, value in zip(program.inputs, inputs, strict=True):
-            values[index] = value if value.dtype.kind in "iub" else np.asarray(value, np.float64)
+        for place, index in inputs:
+            value = given[place]
+            values[index] = np.asarray(value) if value.dtype.kind in "iub" else np.asarray(value, np.float64)
         with np.errstate(all="ignore"):
             for rule, operands, results, dead in steps:
                 made = rule(*[values[i] for i in operands])
