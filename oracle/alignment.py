@@ -30,6 +30,25 @@ def _sorted(array: np.ndarray) -> np.ndarray:
     return np.sort(np.asarray(array, np.float64), axis=None)
 
 
+def difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x - y; zero where both are the same infinity or NaN, infinite where only one is, or they are not the same."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = x - y
+    if np.isfinite(found).all():
+        return found
+    same = (np.isnan(x) & np.isnan(y)) | (x == y)
+    return np.where(same, 0.0, np.where(np.isnan(found), np.inf, found))
+
+
+def norm(x: np.ndarray) -> float:
+    """The Euclidean norm; infinite where an element is."""
+    largest = float(np.max(np.abs(x), initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm((x / largest).reshape(-1)))
+
+
 def same_multiset(a: np.ndarray, b: np.ndarray, tolerance: float = CLOSE) -> bool:
     """Whether two arrays hold the same numbers in some order, to `tolerance` of the largest."""
     if a.size != b.size:
@@ -159,9 +178,9 @@ def align(
     backward: dict[int, list[int]] = {j: [] for j in of_b}
     for i, digest in of_a.items():
         bucket, near = buckets.get(digest.size, []), 4 * tolerance * digest.largest
-        window = bucket[bisect.bisect_left(bucket, (digest.rms - near, -1)) :]
-        close = itertools.takewhile(lambda entry: entry[0] <= digest.rms + near, window)
-        forward[i] = tuple(sorted(j for _, j in close if digest.matches(of_b[j], tolerance)))
+        start = bisect.bisect_left(bucket, (digest.rms - near, -1))
+        window = bucket[start : bisect.bisect_right(bucket, (digest.rms + near, math.inf))]
+        forward[i] = tuple(sorted(j for _, j in window if digest.matches(of_b[j], tolerance)))
         for j in forward[i]:
             backward[j].append(i)
     telling = (
@@ -231,7 +250,7 @@ def best_layout(a: np.ndarray, b: np.ndarray, limit: int = 5) -> tuple[tuple[int
     """The axis permutation p for which `b.transpose(p)` is closest to `a`, and that array; None if no shape fits.
 
     Axes of size one are free: shapes are compared without them. Arrays of equal size and no fitting permutation are
-    compared flat.
+    compared flat. Arrays of one shape keep their axes where no permutation makes them the same numbers.
     """
     if a.size != b.size:
         return None
@@ -247,4 +266,6 @@ def best_layout(a: np.ndarray, b: np.ndarray, limit: int = 5) -> tuple[tuple[int
                 best = (distance, permutation, moved)
     if best is None:
         return (), b.reshape(a.shape)
+    if x.shape == y.shape and best[0] > CLOSE * float(np.max(np.abs(np.nan_to_num(x)), initial=0.0)):
+        return tuple(range(x.ndim)), b.reshape(a.shape)
     return best[1], best[2].reshape(a.shape)

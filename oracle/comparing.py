@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.alignment import Divergence, Side, align, divergence
+from oracle.alignment import Divergence, Side, align, difference, divergence, norm
 from oracle.comparison import Accused, Comparison, Line, Meaning, Part, Target
 from oracle.compiled import compiled_use, ran
 from oracle.errors import OracleError
@@ -112,34 +112,25 @@ def _target(a: Side, b: Side, pair: Pair) -> Target:
     exact_a, exact_b = a.run.values[pair.a], pair.in_layout_of_a(a.run.values[pair.a], b.run.values[pair.b])
     actual_a = ran(a, pair.a)
     actual_b = pair.in_layout_of_a(actual_a, ran(b, pair.b))
-    semantics = _difference(exact_a, exact_b)
+    semantics = difference(exact_a, exact_b)
     return Target(
         pair.kind,
         pair.name_a,
         pair.name_b,
-        _norm(exact_a),
-        _part(_difference(actual_a, actual_b)),
+        norm(exact_a),
+        _part(difference(actual_a, actual_b)),
         _part(semantics),
-        _part(_difference(actual_a, exact_a)),
-        _part(_difference(actual_b, exact_b)),
+        _part(difference(actual_a, exact_a)),
+        _part(difference(actual_b, exact_b)),
         semantic_noise(a, b, pair),
     )
-
-
-def _difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.nan_to_num(np.asarray(x, np.float64) - y, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _norm(x: np.ndarray) -> float:
-    return float(np.linalg.norm(np.nan_to_num(x).reshape(-1)))
 
 
 def _part(x: np.ndarray) -> Part:
     if not x.size:
         return Part(0.0, 0.0, ())
     worst = int(np.argmax(np.abs(x)))
-    return Part(_norm(x), float(x.reshape(-1)[worst]), tuple(int(i) for i in np.unravel_index(worst, x.shape)))
+    return Part(norm(x), float(x.reshape(-1)[worst]), tuple(int(i) for i in np.unravel_index(worst, x.shape)))
 
 
 def _accused(name: str, side: Side) -> list[Accused]:

@@ -23,7 +23,7 @@ def _expression(side: Side, node: LoweredNode, known: tuple[dict, dict], depth: 
     operation = short_name(node.node.op)
     parts = [_part(side, tree, known, depth) for tree in node.node.inputs]
     sign = _INFIX.get(operation)
-    if sign is not None and len(parts) >= 2:  # noqa: PLR2004 - an infix operation has two operands
+    if sign is not None and len(parts) >= 2:
         return f"({parts[0]} {sign} {parts[1]})"
     parts += [f"{k}={_part(side, v, known, depth)}" for k, v in node.node.attrs.items() if v is not None and k != "T"]
     return f"{operation}({', '.join(p for p in parts if p)})"

@@ -8,7 +8,7 @@ norm folded into a kernel, two biases added). The float64 evaluation errs as wel
 
 import numpy as np
 
-from oracle.alignment import Side
+from oracle.alignment import Side, difference, norm
 from oracle.causes import numbers, with_literal
 from oracle.lowered import LoweredNode, lower, real_program
 from oracle.network import Edits, Values
@@ -31,15 +31,15 @@ def semantic_noise(a: Side, b: Side, pair: Pair, edited: bool = False) -> float:
     `edited` run there is no recorded one).
     """
     x, y = a.run.values[pair.a], b.run.values[pair.b]
-    semantics = _finite(x - pair.in_layout_of_a(x, y))
+    semantics = difference(x, pair.in_layout_of_a(x, y))
     runs = () if edited else ((a, pair.a, x), (b, pair.b, y))
-    rounding = sum(float(np.linalg.norm(_finite(side.network.actual[i] - exact))) for side, i, exact in runs)
-    norm = float(np.linalg.norm(semantics))
-    if norm == 0 or norm > max(_SMALL * float(np.linalg.norm(_finite(x))), rounding):
+    rounding = sum(norm(_finite(side.network.actual[i] - exact)) for side, i, exact in runs)
+    size = norm(semantics)
+    if size == 0 or size > max(_SMALL * norm(_finite(x)), rounding):
         return 0.0
-    direction = semantics / norm
+    direction = semantics / size
     noise = carrier_noise(a, {pair.a: direction}) + carrier_noise(b, {pair.b: pair.in_layout_of_b(direction, y)})
-    if norm > noise:
+    if size > noise:
         noise += constant_noise(a, [pair.a], derived(a, b)) + constant_noise(b, [pair.b], derived(b, a))
     return noise
 
@@ -49,8 +49,8 @@ def means_the_same(a: Side, b: Side, pair: Pair) -> bool:
     x, y = a.run.values[pair.a], b.run.values[pair.b]
     if x.size != y.size:
         return False
-    difference = float(np.linalg.norm(_finite(x - pair.in_layout_of_a(x, y))))
-    return difference == 0 or difference <= semantic_noise(a, b, pair, edited=True)
+    size = norm(difference(x, pair.in_layout_of_a(x, y)))
+    return size == 0 or size <= semantic_noise(a, b, pair, edited=True)
 
 
 def _finite(x: np.ndarray) -> np.ndarray:
@@ -70,8 +70,11 @@ def _stored(side: Side) -> dict[int, np.ndarray]:
 
 
 def working_format(side: Side) -> Format:
-    """The coarsest format of real numbers in which the side computes."""
-    names = {v.dtype for v in side.network.trace.values.values()}
+    """The coarsest format of real numbers in which the side computes.
+
+    A constant in a coarser format than everything else is no choice of format: it is a rounded constant.
+    """
+    names = {v.dtype for v in side.network.trace.values.values() if v.role != "constant"}
     formats = [FORMATS[n] for n in names if n in FORMATS]
     return min(formats, key=lambda f: f.precision, default=format_named("float64"))
 

@@ -1,11 +1,11 @@
 """Which outputs, losses, gradients and weights of A and B are to be compared, and in which layout."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oracle.alignment import Side, best_layout, same_multiset
+from oracle.alignment import CLOSE, Side, best_layout, same_multiset
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,24 @@ def _pair_outputs(a: Side, b: Side, step: int) -> Iterator[Pair]:
     for (name_a, i), (name_b, j) in zip(of_a.items(), of_b.items(), strict=False):
         x, y = a.run.values[i], b.run.values[j]
         if x.dtype.kind == "f" and y.dtype.kind == "f" and x.size == y.size:
-            layout = best_layout(x, y)
-            yield Pair("outputs", name_a, name_b, i, j, layout[0] if layout else None, step)
+            yield in_best_layout(Pair("outputs", name_a, name_b, i, j, step=step), a, b)
+
+
+def in_best_layout(pair: Pair, a: Side, b: Side) -> Pair:
+    """The pair with the axis permutation that fits the values as they stand.
+
+    Where the shapes are equal, the axes stay unless another order of them gives the same numbers.
+    """
+    x, y = a.run.values[pair.a], b.run.values[pair.b]
+    layout = best_layout(x, y)
+    if layout is None or pair.kind != "outputs":
+        return pair
+    permutation, moved = layout
+    if x.shape == y.shape and permutation != tuple(range(len(permutation))):
+        size = np.max(np.abs(np.nan_to_num(x)), initial=0.0)
+        if not np.max(np.abs(np.nan_to_num(moved - x)), initial=0.0) <= CLOSE * size:
+            return replace(pair, permutation=())
+    return replace(pair, permutation=permutation)
 
 
 def pair_inputs(a: Side, b: Side) -> list[Pair]:

@@ -28,6 +28,9 @@ MOST_CAUSES = 12
 # Seconds after which a search stops and says what it leaves open.
 PATIENCE = 60.0
 
+# What an edit leaves below this share of the difference is float64's own rounding.
+_NOTHING = 1e-9
+
 Progress = Callable[[int, int], None]
 
 
@@ -157,9 +160,9 @@ class Search:
         """The best proved hypothesis at the first divergence, and the state after it."""
         best: tuple[tuple[bool, int, float], Candidate, State] | None = None
         for candidate, exchanged in self._candidates(state):
-            if best is not None and candidate.priority > best[1].priority:
-                if candidate.transplant or (best[0][0] and _clean(state, best[2])):
-                    break
+            settles = best is not None and (candidate.transplant or (best[0][0] and _clean(state, best[2])))
+            if best is not None and settles and candidate.priority > best[1].priority:
+                break
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
                 break
@@ -169,7 +172,8 @@ class Search:
             if tried is None:
                 continue
             nearer = tried.remaining <= state.remaining
-            gain = (nearer, state.divergent - tried.divergent, -tried.remaining)
+            left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
+            gain = (nearer, state.divergent - tried.divergent, -left)
             if best is None or gain > best[0]:
                 best = (gain, _turned(candidate) if exchanged else candidate, tried)
             if (candidate.transplant and nearer) or (not best[2].divergent and not best[2].remaining):

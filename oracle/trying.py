@@ -4,12 +4,13 @@ An edit is first tried on the few nodes that follow it, then on all that its tar
 it brings into line are few, it must hold for other inputs too: a coincidence does not survive them.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from oracle.alignment import Alignment, Digest, Divergence, Side, align, divergence
+from oracle.alignment import Alignment, Digest, Divergence, Side, align, difference, divergence, norm
 from oracle.causes import UNFIT, After, Candidate, Context
 from oracle.network import Edits, Run, Values
 from oracle.noise import means_the_same
@@ -80,16 +81,15 @@ class State:
     @cached_property
     def remaining(self) -> float:
         """Norm of the semantic difference over the targets; zero below float64's own noise."""
-        squares = scale = 0.0
+        parts, sizes = [0.0], [0.0]
         for pair in self.stage.pairs:
             x, y = self.a.run.values[pair.a], self.b.run.values[pair.b]
             if x.size != y.size:
                 return float("inf")
-            with np.errstate(invalid="ignore"):
-                difference = np.nan_to_num(x - pair.in_layout_of_a(x, y), posinf=0.0, neginf=0.0)
-            squares += float(np.vdot(difference, difference))
-            scale += float(np.vdot(np.nan_to_num(x), np.nan_to_num(x)))
-        return 0.0 if squares <= FINE**2 * scale else float(np.sqrt(squares))
+            parts.append(norm(difference(x, pair.in_layout_of_a(x, y))))
+            sizes.append(norm(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)))
+        left, size = (math.hypot(*numbers) for numbers in (parts, sizes))
+        return 0.0 if left <= FINE * size else left
 
     def context(self, exchanged: bool) -> Context:
         """What hypotheses look at; `exchanged` makes A the side that is edited."""
@@ -217,7 +217,7 @@ class Probe:
             self.leaves_a[pair.a], self.leaves_b[pair.b] = other, pair.in_layout_of_b(other, y)
 
     def confirms(self, before: State, after: State) -> bool:
-        """Whether what `after` brought into line is in line for the other inputs too; many numbers need no more proof."""
+        """Whether what `after` brought into line is in line for the other inputs too (many need no more)."""
         gained = [
             (i, j)
             for i, found in after.alignment.a_to_b.items()

@@ -30,7 +30,7 @@ def scalar(context: Context) -> Iterator[Candidate]:
     values_a = _scalars(context.a, region_a)
     for name_b, value_b, node_b, edit in _places(context, region_b):
         for name_a, value_a, node_a in values_a:
-            if value_a != value_b and np.sign(value_a) == np.sign(value_b):
+            if np.float32(value_a) != np.float32(value_b) and np.sign(value_a) == np.sign(value_b):
                 yield _candidate(context, (name_a, value_a, node_a), (name_b, value_b, node_b), edit(value_a))
 
 
