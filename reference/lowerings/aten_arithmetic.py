@@ -228,6 +228,16 @@ def _xlogy(a: Any, b: Any) -> Any:
     return jnp.where(zero, 0.0, a * jnp.log(jnp.where(zero, 1.0, b)))
 
 
+@aten("maximum.out")
+def _maximum_out(a: Any, b: Any, out: Any) -> Any:
+    return jnp.maximum(a, b)
+
+
+@aten("minimum.out")
+def _minimum_out(a: Any, b: Any, out: Any) -> Any:
+    return jnp.minimum(a, b)
+
+
 @aten("lerp.Scalar", "lerp.Tensor", inplace=True)
 def _lerp(start: Any, end: Any, weight: Any) -> Any:
     return start + weight * (end - start)
