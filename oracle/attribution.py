@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from oracle.decisions import flips
-from oracle.network import Network, Progress, Run, Values, finite
+from oracle.lowered import LoweredNode
+from oracle.network import Network, Progress, Run, Values, finite, is_nothing
 
 # The remainder at which a finer quadrature is tried, relative to the total.
 ENOUGH = 1e-7
@@ -86,10 +87,14 @@ def _along_the_mean(
     moved = network.influenced(errors)
     contributions, bends = dict.fromkeys(errors, 0.0), {}
     carried = {i: _dot(c, deviations[i]) for i, c in direction.items()}
-    for node, own, passed in network.reverse(Run(middle), dict(direction), wanted=moved):
+
+    def share(node: LoweredNode, i: int, cotangent: np.ndarray) -> float:
+        moved_from = node.outputs[0] if node.moves and is_nothing(errors[node.outputs[0]]) else None
+        return _dot(cotangent, deviations[i]) if moved_from is None else carried[moved_from]
+
+    for node, own, entered in network.reverse(Run(middle), dict(direction), share, wanted=moved):
         contributions |= {o: _dot(c, errors[o]) for o, c in own.items()}
         left = sum(carried[o] - contributions[o] for o in own)
-        entered = {i: _dot(c, deviations[i]) for i, c in passed.items()}
         carried |= {i: carried.get(i, 0.0) + share for i, share in entered.items()}
         bend = left - sum(entered.values())
         for o in own:  # nothing further back reads them: their memory serves the next
@@ -109,7 +114,7 @@ def _along_the_path(network: Network, errors: Values, target: tuple[float, Value
     contributions = dict.fromkeys(errors, 0.0)
     for t, weight in zip(*np.polynomial.legendre.leggauss(points), strict=True):
         run = network.run(errors, (1 + t) / 2)
-        for _, own, _ in network.reverse(run, dict(direction), wanted=reached):
+        for _, own, _ in network.reverse(run, dict(direction), lambda _, __, c: float(np.sum(c)), wanted=reached):
             for i, cotangent in own.items():
                 contributions[i] += weight / 2 * _dot(cotangent, errors[i])
     return Attribution(total, contributions, points)
@@ -127,6 +132,10 @@ def total_error(network: Network, exact: Run, targets: Mapping[str, int]) -> tup
 
 
 def _dot(x: np.ndarray, y: np.ndarray) -> float:
+    if is_nothing(y):
+        return 0.0
+    if x.strides == y.strides and not x.flags.c_contiguous:  # the same order in memory: nothing to copy
+        x, y = x.ravel("K"), y.ravel("K")
     return float(np.vdot(x, y))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from oracle.reference.lowerings import Lowering, lowering
 from oracle.reference.plain import plain
 from oracle.reference.program import Program, trace
+from oracle.reference.structure import MOVES
 from oracle.trace import Node, Trace, is_reference, references, substitute
 
 Array = Any
@@ -61,6 +62,12 @@ class LoweredNode:
     def reads(self) -> frozenset[int]:
         """Ids of all values that the node reads."""
         return frozenset(self.node.reads)
+
+    @functools.cached_property
+    def moves(self) -> bool:
+        """Whether its one real output is its one real input rearranged, not computed with."""
+        alone = len(self.outputs) == len(self.reals) == 1 and not self.facts and not self.decisions
+        return self.signature is not None and alone and _only_moves(self.signature)
 
     @property
     def self_referenced(self) -> bool:
@@ -148,6 +155,11 @@ def real_program(signature: Signature) -> Program:
         return [outputs[k] for k in signature.real_outputs if outputs[k] is not None]
 
     return trace(real_outputs, *_examples(signature))
+
+
+@functools.lru_cache(maxsize=4096)
+def _only_moves(signature: Signature) -> bool:
+    return all(step.primitive in MOVES for step in real_program(signature).steps)
 
 
 @functools.lru_cache(maxsize=4096)

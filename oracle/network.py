@@ -97,8 +97,10 @@ class Network:
         errors = LocalErrors()
         for done, node in enumerate(self.nodes):
             truth = self.apply(node, self.actual)
-            errors.update({o: _difference(self.actual[o], truth[o]) for o in node.outputs})
-            errors.restored.update(o for o in node.outputs if np.array_equal(truth[o] + errors[o], self.actual[o]))
+            for o in node.outputs:
+                kept = node.moves and np.array_equal(truth[o], self.actual[o])
+                errors[o] = np.broadcast_to(_ZERO, truth[o].shape) if kept else _difference(self.actual[o], truth[o])
+            errors.restored.update(o for o in node.outputs if _restores(truth[o], errors[o], self.actual[o]))
             errors.restored.update(o for o in node.decisions if np.array_equal(truth[o], self.actual[o]))
             progress(done + 1, len(self.nodes))
         return errors
@@ -169,39 +171,51 @@ class Network:
         """Cotangents of every value that the target depends on (through the nodes `within`), given the target's."""
         total: Values = {i: np.array(c, np.float64) for i, c in cotangents.items()}
         kept: Values = {}
-        for _, own, _ in self.reverse(run, total, within):
+        for _, own, _ in self.reverse(run, total, lambda _, __, c: float(np.sum(c)), within):
             kept |= own
         return kept | total
 
     def reverse(
-        self, run: Run, total: Values, within: Container[int] | None = None, wanted: Container[int] | None = None
-    ) -> Iterator[tuple[LoweredNode, Values, Values]]:
-        """The nodes that the target depends on, last first, with their outputs' cotangents and those that they pass on.
+        self,
+        run: Run,
+        total: Values,
+        measure: Callable[[LoweredNode, int, np.ndarray], float],
+        within: Container[int] | None = None,
+        wanted: Container[int] | None = None,
+    ) -> Iterator[tuple[LoweredNode, Values, dict[int, float]]]:
+        """The nodes that the target depends on, last first, with their cotangents and measures of what they pass.
 
-        `total` begins as the target's cotangents; a cotangent that is complete leaves it. Only through the nodes
-        `within` and to the values `wanted`, where these are given.
+        `total` begins as the target's cotangents; a cotangent that is complete leaves it. `measure` is told each
+        cotangent that a node passes to a value, and is finite only if that is. Only through the nodes `within` and to
+        the values `wanted`, where these are given.
         """
         for node in reversed(self.nodes):
             own = {o: total.pop(o) for o in node.outputs if o in total}
-            if own and (within is None or node.node.index in within):
-                passed = self._passed(node, run.values, own, wanted)
-                for i, c in passed.items():
+            if not own:
+                continue
+            measures: dict[int, float] = {}
+            if within is None or node.node.index in within:
+                for i, passed in self._passed(node, run.values, own, wanted):
+                    measures[i], c = measure(node, i, passed), passed
+                    if not np.isfinite(measures[i]):
+                        # Where no derivative exists (0 * inf in the chain rule) nothing can be attributed.
+                        c = finite(passed)
+                        measures[i] = measure(node, i, c)
                     total[i] = total[i] + c if i in total else c
-                yield node, own, passed
-            elif own:
-                yield node, own, {}
+            yield node, own, measures
 
-    def _passed(self, node: LoweredNode, values: Values, own: Values, wanted: Container[int] | None) -> Values:
+    def _passed(
+        self, node: LoweredNode, values: Values, own: Values, wanted: Container[int] | None
+    ) -> Iterable[tuple[int, np.ndarray]]:
         """The cotangents that the node passes to its inputs."""
         given = tuple(k for k, o in enumerate(node.outputs) if o in own)
         places = tuple(k for k, i in enumerate(node.reals) if wanted is None or i in wanted)
         if node.signature is None or not places:
-            return {}
+            return ()
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
         back = pullback_function(node.signature, given, places)
         results = back(reals, facts, [own[node.outputs[k]] for k in given])
-        # Where no derivative exists (0 * inf in the chain rule) nothing can be attributed: the remainder shows it.
-        return {node.reals[k]: finite(c) for k, c in zip(places, results, strict=True)}
+        return zip((node.reals[k] for k in places), results, strict=True)
 
     def completeness(self, errors: Mapping[int, np.ndarray], targets: Iterable[int]) -> float:
         """Largest |F(d) - actual| over the targets, relative to the largest actual magnitude."""
@@ -227,10 +241,17 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Non-finite results are classes, reported apart; they have no size to attribute.
     """
-    if b.base is not None and np.array_equal(a, b):  # moved, not computed
-        return np.broadcast_to(_ZERO, a.shape)
     with np.errstate(invalid="ignore", over="ignore"):
         return finite(np.subtract(a, b, dtype=np.float64))
+
+
+def _restores(truth: np.ndarray, error: np.ndarray, actual: np.ndarray) -> bool:
+    return is_nothing(error) or np.array_equal(truth + error, actual)
+
+
+def is_nothing(error: np.ndarray) -> bool:
+    """Whether it is the one zero that stands for the error of what was moved and not computed."""
+    return error.base is _ZERO
 
 
 def finite(x: np.ndarray) -> np.ndarray:

@@ -132,8 +132,10 @@ def _round(x: Array, *, rounding_method: Any = None, **_: Any) -> Array:
 
 @_with_parameters("select_n")
 def _select(which: Array, *cases: Array) -> Array:
+    if len(cases) == 2:
+        return np.where(which, cases[1], cases[0])
     choice, *branches = np.broadcast_arrays(which, *cases)
-    return np.where(choice, branches[1], branches[0]) if len(branches) == 2 else np.choose(choice, branches)
+    return np.choose(choice, branches)
 
 
 @_with_parameters("convert_element_type")

@@ -123,14 +123,15 @@ def _split(x: np.ndarray, *, sizes: Sequence[int], axis: int, **_: Any) -> list[
 def _pad(x: np.ndarray, fill: np.ndarray, *, padding_config: Sequence[tuple[int, int, int]], **_: Any) -> np.ndarray:
     shape, sources, places = [], [], []
     for n, (low, high, inner) in zip(x.shape, padding_config, strict=True):
-        size = low + high + n + max(n - 1, 0) * inner
-        place = low + np.arange(n) * (inner + 1)
-        inside = (place >= 0) & (place < size)  # negative padding crops
+        size, step = low + high + n + max(n - 1, 0) * inner, inner + 1
+        first = max(-(low // step), 0)  # negative padding crops
+        count = max(min(n - 1, (size - 1 - low) // step) - first + 1, 0)
+        start = max(low + first * step, 0)
         shape.append(size)
-        sources.append(np.flatnonzero(inside))
-        places.append(place[inside])
+        sources.append(slice(first, first + count))
+        places.append(slice(start, start + count * step, step) if count else slice(0, 0))
     padded = np.full(shape, fill[()], dtype=x.dtype)
-    padded[np.ix_(*places)] = x[np.ix_(*sources)]
+    padded[tuple(places)] = x[tuple(sources)]
     return padded
 
 
