@@ -157,12 +157,14 @@ class Runner:
         if observer.differentiated and loss is None:
             loss = observer.differentiated[0]
         parameters, buffers = self._current()
+        gradients = self._gradients()
         return StepResult(
             outputs={n: observer.read(t) for n, t in outputs.items() if hasattr(t, "_id")},
             loss=observer.read(loss) if hasattr(loss, "_id") else None,
-            gradients=self._gradients(),
+            gradients={name: i for name, i in gradients.items() if i is not None},
             parameters=parameters,
             buffers=buffers,
+            unreached=tuple(name for name, i in gradients.items() if i is None),
         )
 
     def _current(self) -> tuple[dict[str, int], dict[str, int]]:
@@ -171,17 +173,19 @@ class Runner:
         held = [{n: read(v.handle) for n, v in self.named[role].items()} for role in ("parameter", "buffer")]
         return tuple({n: i for n, i in h.items() if i is not None} for h in held)  # type: ignore[return-value]
 
-    def _gradients(self) -> dict[str, int]:
-        """The gradients that the tape returned last, by the names of their sources."""
+    def _gradients(self) -> dict[str, int | None]:
+        """The gradients that the tape returned last, by the names of their sources; None where it returned none."""
         import tensorflow as tf  # noqa: PLC0415
 
         if not self.observer.differentiated:
             return {}
         _, sources, results = self.observer.differentiated
-        found = {}
+        found: dict[str, int | None] = {}
         for source, gradient in zip(tf.nest.flatten(sources), _flat_gradients(results, sources), strict=True):
             name = self._name_of(source)
-            if gradient is not None and name:
+            if name and gradient is None:
+                found[name] = None
+            elif name:
                 with self.observer.places.phase("backward"):
                     found[name] = self.observer.read(tf.convert_to_tensor(gradient))
         return found

@@ -212,12 +212,15 @@ class Runner:
             self.returned = output, loss = function(self.model, self.args, self.kwargs)
         read, parameters = self.observer.versions.read, self.named["parameter"]
         sources = {**parameters, **self.named["input"]}
+        differentiated = any(r.step == index and r.place.phase == "backward" for r in self.observer.records)
+        asked = {n: p for n, p in sources.items() if p.is_leaf and p.requires_grad} if differentiated else {}
         return StepResult(
             outputs={name: read(t) for name, t in named_tensors({"output": output})},
             loss=None if loss is None else read(loss),
             gradients={n: read(p.grad) for n, p in sources.items() if p.is_leaf and p.grad is not None},
             parameters={name: read(p) for name, p in parameters.items()},
             buffers={name: read(b) for name, b in self.named["buffer"].items()},
+            unreached=tuple(n for n, p in asked.items() if p.grad is None),
         )
 
     def trace(self, results: tuple[StepResult, ...]) -> Trace:

@@ -16,6 +16,7 @@ from oracle.alignment import Divergence, Side, align, difference, divergence, no
 from oracle.comparison import Accused, Comparison, Line, Meaning, Part, Target
 from oracle.compiled import compiled_use, ran
 from oracle.errors import OracleError
+from oracle.missing_gradients import missing_gradients
 from oracle.network import Network
 from oracle.node_budget import budget_use
 from oracle.noise import semantic_noise
@@ -81,14 +82,15 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
     different = [p for p, t in measured if not t.same]
     search = Search(side_a, side_b, different).run() if different else None
     accused = tuple(_accused("A", side_a) + _accused("B", side_b)) if budgets else ()
-    verdict = Meaning.DIFFERENT if different else Meaning.SAME_BEYOND_BUDGET if accused else Meaning.SAME
+    missing = missing_gradients(side_a, side_b)
+    verdict = Meaning.DIFFERENT if different or missing else Meaning.SAME_BEYOND_BUDGET if accused else Meaning.SAME
     alignment = align(side_a, side_b)
     return Comparison(
         names[0],
         names[1],
         verdict,
         targets,
-        tuple(search.causes) if search else (),
+        (*(search.causes if search else ()), *missing),
         accused,
         search.open if search else (),
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),

@@ -115,13 +115,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step of the run left behind, as value ids: parameters and buffers as they are *after* it."""
+    """What one step of the run left behind, as value ids: parameters and buffers as they are *after* it.
+
+    `unreached` names parameters and inputs whose gradient was asked for and does not exist: the loss does not depend on
+    them in any way that was differentiated.
+    """
 
     outputs: Mapping[str, int] = field(default_factory=dict)
     loss: int | None = None
     gradients: Mapping[str, int] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     buffers: Mapping[str, int] = field(default_factory=dict)
+    unreached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

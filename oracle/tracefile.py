@@ -178,7 +178,7 @@ def _trace(document: dict[str, Any], archive: zipfile.ZipFile) -> Trace:
             **read,
             "nodes": tuple(_node(n) for n in document["nodes"]),
             "values": {v["id"]: _value(v, arrays) for v in document["values"]},
-            "steps": tuple(StepResult(**s) for s in document["steps"]),
+            "steps": tuple(StepResult(**{**s, "unreached": tuple(s["unreached"])}) for s in document["steps"]),
             "layers": {name: Layer(**layer) for name, layer in document["layers"].items()},
             "observation": Observation(**document["observation"]),
         }
