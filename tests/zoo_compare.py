@@ -73,7 +73,7 @@ def randomize(model: Any, seed: int = 3) -> Any:
 def carry(pairs: Iterable[tuple[Any, Any]]) -> None:
     """Copy the weights of each torch module into the Keras layer beside it."""
     for module, layer in pairs:
-        layer.set_weights([np.ascontiguousarray(w) for w in _weights(module, layer)])
+        layer.set_weights([np.array(w) for w in _weights(module, layer)])  # JAX would share the memory
 
 
 def _weights(module: Any, layer: Any) -> list[np.ndarray]:

@@ -1,20 +1,25 @@
-"""Another activation: the other GELU, a hard sigmoid with another slope, relu for relu6."""
+"""Another activation: the other GELU, a hard sigmoid with another slope, relu for relu6.
+
+An activation is recognised by its effect on a value that both sides have, whatever operations compute it.
+"""
 
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+import scipy.optimize
 import scipy.special as sp
 
 from oracle.alignment import Side
-from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
+from oracle.causes import Candidate, Context, hypothesis, layer_of, place, replaced_output
 from oracle.lowered import LoweredNode
 from oracle.network import Values
 
 Function = Callable[[np.ndarray], np.ndarray]
 _SELU = (1.0507009873554804934193349852946, 1.6732632423543772848170429916717)
 ACTIVATIONS: dict[str, Function] = {
+    "identity": lambda x: x,
     "gelu (erf)": lambda x: 0.5 * x * sp.erfc(-x / math.sqrt(2)),
     "gelu (tanh)": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     "gelu (sigmoid)": lambda x: x * sp.expit(1.702 * x),
@@ -25,43 +30,78 @@ ACTIVATIONS: dict[str, Function] = {
     "softplus": lambda x: np.logaddexp(x, 0.0),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "sigmoid": sp.expit,
+    "log_sigmoid": lambda x: -np.logaddexp(-x, 0.0),
     "hard_sigmoid (x/6 + 1/2)": lambda x: np.clip(x / 6 + 0.5, 0.0, 1.0),
     "hard_sigmoid (0.2 x + 1/2)": lambda x: np.clip(0.2 * x + 0.5, 0.0, 1.0),
     "hard_swish": lambda x: x * np.clip(x / 6 + 0.5, 0.0, 1.0),
     "tanh": np.tanh,
+    "scaled tanh (1.7159 tanh(2x/3))": lambda x: 1.7159 * np.tanh(2 * x / 3),
     "hard_tanh": lambda x: np.clip(x, -1.0, 1.0),
+    "tanh_shrink": lambda x: x - np.tanh(x),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))),
     "selu": lambda x: _SELU[0] * np.where(x > 0, x, _SELU[1] * np.expm1(np.minimum(x, 0.0))),
-    "identity": lambda x: x,
+    "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
+    "squared relu": lambda x: np.maximum(x, 0.0) ** 2,
+    "erf": sp.erf,
     "exp": np.exp,
+    "sin": np.sin,
+}
+
+
+def _hard_shrink(x: np.ndarray, p: float) -> np.ndarray:
+    return np.where(np.abs(x) > p, x, 0.0)
+
+
+# Families with one parameter, by name: (x, parameter) -> y. The parameter is estimated from the values.
+FAMILIES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "leaky_relu": lambda x, p: np.where(x > 0, x, p * x),
+    "elu": lambda x, p: np.where(x > 0, x, p * np.expm1(np.minimum(x, 0.0))),
+    "celu": lambda x, p: np.where(x > 0, x, p * np.expm1(np.minimum(x, 0.0) / p)),
+    "silu": lambda x, p: x * sp.expit(p * x),
+    "softplus": lambda x, p: np.logaddexp(p * x, 0.0) / p,
+    "hard_sigmoid": lambda x, p: np.clip(p * x + 0.5, 0.0, 1.0),
+    "hard_swish": lambda x, p: x * np.clip(p * x + 0.5, 0.0, 1.0),
+    "relu with a maximum": lambda x, p: np.clip(x, 0.0, p),
+    "thresholded relu": lambda x, p: np.where(x > p, x, 0.0),
+    "hard_tanh": lambda x, p: np.clip(x, -p, p),
+    "soft_shrink": lambda x, p: np.sign(x) * np.maximum(np.abs(x) - p, 0.0),
+    "hard_shrink": _hard_shrink,
+    "scaled tanh": lambda x, p: np.tanh(p * x),
+    "sigmoid of a multiple": lambda x, p: sp.expit(p * x),
 }
 _AGREE = 1e-6
+_REGION = 20
+# Parameters are looked for among these, and between them where none fits.
+_GRID = (0.01, 0.05, 0.1, 1 / 6, 0.2, 0.25, 0.3, 0.5, 1.0, 1.5, 1.702, 2.0, 3.0, 6.0, 8.0, 20.0)
+# Families in which a parameter can only be read off elements of the values themselves.
+_THRESHOLDS = ("thresholded relu", "hard_shrink")
 
 
-@hypothesis(priority=40)
+@hypothesis(priority=17)
 def other_activation(context: Context) -> Iterator[Candidate]:
     """B's activation of a common value is replaced by the activation that A applies to it."""
-    for x_b, node_b, name_b in _applied(context.b, context.at_b.region[:20], context.alignment.b_to_a):
+    for x_b, node_b, name_b in _applied(context.b, context.at_b.region[:_REGION], context.alignment.b_to_a):
         for x_a in context.matched(x_b):
-            for name_a, node_a in _known(context.a, x_a, context.at_a.region[:20]):
-                if name_a != name_b:
+            for name_a, node_a in _known(context.a, x_a, context.at_a.region[:_REGION]):
+                if name_a != name_b and "identity" not in (name_a, name_b):
                     yield Candidate(
                         _code(name_a, name_b),
                         replaced_output(node_b, functools.partial(_apply, _function(name_a), x_b)),
                         node_a,
                         node_b,
-                        fix_a=f"use {name_b} at {place(node_a)}",
-                        fix_b=f"use {name_a} at {place(node_b)}",
+                        fix_a=_fix(context.a, node_a, name_b),
+                        fix_b=_fix(context.b, node_b, name_a),
                         detail=f"{name_a} in {{A}}, {name_b} in {{B}}",
                     )
 
 
 def _apply(function: Function, x: int, values: Values) -> np.ndarray:
-    return function(values[x])
+    with np.errstate(all="ignore"):
+        return function(values[x])
 
 
 def _applied(
-    side: Side, region: tuple, matches: Mapping[int, tuple[int, ...]]
+    side: Side, region: tuple[LoweredNode, ...], matches: Mapping[int, tuple[int, ...]]
 ) -> Iterator[tuple[int, LoweredNode, str]]:
     """(input, node, activation) for nodes that make an activation of a value with a counterpart."""
     inputs = [i for node in region for i in node.reals if matches.get(i) and side.run.values[i].size > 1]
@@ -70,47 +110,68 @@ def _applied(
             yield x, node, name
 
 
-def _known(side: Side, x: int, region: tuple) -> Iterator[tuple[str, LoweredNode]]:
+def _known(side: Side, x: int, region: tuple[LoweredNode, ...]) -> Iterator[tuple[str, LoweredNode]]:
     """The activations of value `x` that nodes of the region make, by their effect."""
     array = side.run.values[x]
     for node in region:
         y = side.run.values[node.outputs[0]]
-        if y.size == array.size and array.size > 1:
+        if y.shape == array.shape and array.size > 1:
             name = identify(array.reshape(-1), y.reshape(-1))
             if name:
                 yield name, node
 
 
 def identify(x: np.ndarray, y: np.ndarray) -> str:
-    """The activation that maps `x` to `y`: its name, with the slope or alpha for the families that have one; or ""."""
+    """The activation that maps `x` to `y`: its name, with the parameter for the families that have one; or ""."""
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return ""
     with np.errstate(all="ignore"):
         for name, function in ACTIVATIONS.items():
             if _equal(function(x), y):
                 return name
-        for family, parameter, function in _families(x, y):
-            if parameter is not None and math.isfinite(parameter) and _equal(function(x), y):
+        for family, function in FAMILIES.items():
+            parameter = _parameter(family, function, x, y)
+            if parameter is not None:
                 return f"{family}({parameter:.6g})"
     return ""
 
 
-def _families(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, float | None, Function]]:
-    negative = x < -0.1
-    if not negative.any():
-        return
-    ratio = float(np.median(y[negative] / x[negative]))
-    yield "leaky_relu", ratio, _function(f"leaky_relu({ratio:.12g})")
-    alpha = float(np.median(y[negative] / np.expm1(x[negative])))
-    yield "elu", alpha, _function(f"elu({alpha:.12g})")
+def _parameter(
+    family: str, function: Callable[[np.ndarray, float], np.ndarray], x: np.ndarray, y: np.ndarray
+) -> float | None:
+    """The parameter with which the family maps `x` to `y`; None if there is none, or nothing tells it."""
+    if family in _THRESHOLDS:
+        kept = np.abs(x)[y != 0]
+        lost = np.abs(x)[y == 0]
+        usual = [p for p in _GRID if kept.size and lost.size and np.max(lost) <= p < np.min(kept)]
+        return next((p for p in usual if _equal(function(x, p), y)), None)
+    fits = [p for p in _GRID if _equal(function(x, p), y)]
+    if len(fits) > 1:  # the values do not reach where the parameter acts
+        return None
+    found = fits[0] if fits else _solved(function, x, y)
+    return found if found is not None and _equal(function(x, float(f"{found:.6g}")), y) else None
+
+
+def _solved(function: Callable[[np.ndarray, float], np.ndarray], x: np.ndarray, y: np.ndarray) -> float | None:
+    """The parameter at which the family passes through the point where it moves most."""
+    low, high = function(x, _GRID[0]), function(x, _GRID[-1])
+    k = int(np.argmax(np.abs(high - low)))
+    point, value = x[k : k + 1], float(y[k])
+
+    def miss(p: float) -> float:
+        return float(function(point, p)[0]) - value
+
+    if not miss(1e-4) * miss(1e2) < 0:
+        return None
+    return float(scipy.optimize.brentq(miss, 1e-4, 1e2, xtol=1e-14, rtol=1e-12))
 
 
 def _function(name: str) -> Function:
     if name in ACTIVATIONS:
         return ACTIVATIONS[name]
-    family, _, rest = name.partition("(")
-    parameter = float(rest.rstrip(")"))
-    if family == "leaky_relu":
-        return lambda x: np.where(x > 0, x, parameter * x)
-    return lambda x: np.where(x > 0, x, parameter * np.expm1(np.minimum(x, 0.0)))
+    family, _, rest = name.rpartition("(")
+    parameter, of_family = float(rest.rstrip(")")), FAMILIES[family]
+    return lambda x: of_family(x, parameter)
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
@@ -121,7 +182,52 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 def _code(a: str, b: str) -> str:
     if a.startswith("gelu") and b.startswith("gelu"):
         return "gelu-form"
-    if "identity" in (a, b):
-        return "extra-node"
-    same_family = a.partition("(")[0].strip() == b.partition("(")[0].strip()
-    return "activation-slope" if same_family else "activation-variant"
+    return "activation-slope" if _family(a) == _family(b) else "activation-variant"
+
+
+def _family(name: str) -> str:
+    stem = name.partition("(")[0].strip()
+    return {"relu6": "relu with a maximum", "celu": "elu"}.get(stem, stem)
+
+
+_WRITTEN = {
+    "torch": {
+        "gelu (erf)": "torch.nn.GELU()", "gelu (tanh)": 'torch.nn.GELU(approximate="tanh")', "relu": "torch.nn.ReLU()",
+        "relu6": "torch.nn.ReLU6()", "silu": "torch.nn.SiLU()", "mish": "torch.nn.Mish()", "tanh": "torch.nn.Tanh()",
+        "sigmoid": "torch.nn.Sigmoid()", "hard_sigmoid (x/6 + 1/2)": "torch.nn.Hardsigmoid()",
+        "hard_swish": "torch.nn.Hardswish()", "elu": "torch.nn.ELU()", "selu": "torch.nn.SELU()",
+        "softplus": "torch.nn.Softplus()", "softsign": "torch.nn.Softsign()", "hard_tanh": "torch.nn.Hardtanh()",
+        "leaky_relu(": "torch.nn.LeakyReLU({0})", "elu(": "torch.nn.ELU(alpha={0})",
+        "celu(": "torch.nn.CELU(alpha={0})",
+        "softplus(": "torch.nn.Softplus(beta={0})", "soft_shrink(": "torch.nn.Softshrink({0})",
+        "hard_sigmoid (0.2 x + 1/2)": "torch.clamp(0.2 * x + 0.5, 0, 1)",
+    },
+    "keras": {
+        "gelu (erf)": "keras.activations.gelu(x, approximate=False)", "relu": "keras.activations.relu(x)",
+        "gelu (tanh)": "keras.activations.gelu(x, approximate=True)", "relu6": "keras.activations.relu6(x)",
+        "silu": "keras.activations.silu(x)", "mish": "keras.activations.mish(x)", "tanh": "keras.activations.tanh(x)",
+        "sigmoid": "keras.activations.sigmoid(x)", "hard_swish": "keras.activations.hard_silu(x)",
+        "hard_sigmoid (x/6 + 1/2)": "keras.activations.hard_sigmoid(x)", "elu": "keras.activations.elu(x)",
+        "selu": "keras.activations.selu(x)", "softplus": "keras.activations.softplus(x)",
+        "softsign": "keras.activations.softsign(x)", "hard_tanh": "keras.activations.hard_tanh(x)",
+        "leaky_relu(": "keras.layers.LeakyReLU(negative_slope={0})", "elu(": "keras.layers.ELU(alpha={0})",
+        "hard_sigmoid (0.2 x + 1/2)": "keras.ops.clip(0.2 * x + 0.5, 0, 1)",
+    },
+    "jax": {
+        "gelu (erf)": "jax.nn.gelu(x, approximate=False)", "gelu (tanh)": "jax.nn.gelu(x, approximate=True)",
+        "relu": "jax.nn.relu(x)", "relu6": "jax.nn.relu6(x)", "silu": "jax.nn.silu(x)", "mish": "jax.nn.mish(x)",
+        "sigmoid": "jax.nn.sigmoid(x)", "hard_sigmoid (x/6 + 1/2)": "jax.nn.hard_sigmoid(x)", "elu": "jax.nn.elu(x)",
+        "selu": "jax.nn.selu(x)", "leaky_relu(": "jax.nn.leaky_relu(x, {0})", "elu(": "jax.nn.elu(x, alpha={0})",
+        "celu(": "jax.nn.celu(x, alpha={0})",
+    },
+}  # fmt: skip
+
+
+def _fix(side: Side, node: LoweredNode, name: str) -> str:
+    """The activation as the side's framework writes it, where it has a name there."""
+    layer = layer_of(side, node)
+    api = "keras" if layer is not None and layer.kind.startswith("keras") else side.network.trace.framework
+    known = _WRITTEN.get(api, {})
+    family, _, rest = name.rpartition("(")
+    written = known.get(name) or known.get(f"{family}(", "").format(rest.rstrip(")"))
+    return f"{written or name}  # at {place(node)}"

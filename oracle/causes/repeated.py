@@ -1,12 +1,15 @@
 """A function applied once too often: a second softmax or sigmoid, dropout left on, any extra elementwise step."""
 
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy.special as sp
 
-from oracle.causes import Candidate, Context, bypassed, hypothesis, place
+from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
+from oracle.causes.local import upstream
 from oracle.lowered import LoweredNode
+from oracle.network import Values
 
 # Functions a network applies by mistake, by the name a user knows, with the code of the mistake.
 FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
@@ -21,20 +24,23 @@ FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "square": (np.square, "extra-node"),
 }
 
+_NODES, _STEPS = 20, 12
+
 
 @hypothesis(priority=30)
 def extra_node(context: Context) -> Iterator[Candidate]:
-    """B transforms a value that A uses as it is: B's node is bypassed."""
-    for node in context.at_b.region[:20]:
-        if not node.reals or not node.outputs:
+    """B transforms a value that A uses as it is: the value takes the place of what B makes of it."""
+    for node in context.at_b.region[:_NODES]:
+        if not node.outputs:
             continue
-        x, y = context.b.run.values[node.reals[0]], context.b.run.values[node.outputs[0]]
-        if x.shape == y.shape and context.matched(node.reals[0]):
-            name, code = _named(context, node, x, y)
+        y = context.b.run.values[node.outputs[0]]
+        for i in _originals(context, node, y.size):
+            x = context.b.run.values[i]
+            name, code = _named(context, (node, i), x.reshape(y.shape), y)
             yield Candidate(
-                code,
-                bypassed(node),
-                None,
+                "missing-node" if code == "extra-node" and context.exchanged else code,
+                replaced_output(node, functools.partial(_value, i, y.shape)),
+                context.a.producers.get(context.matched(i)[0]),
                 node,
                 fix_a=f"apply {name} there too",
                 fix_b=f"remove {name} at {place(node)}",
@@ -42,10 +48,34 @@ def extra_node(context: Context) -> Iterator[Candidate]:
             )
 
 
-def _named(context: Context, node: LoweredNode, x: np.ndarray, y: np.ndarray) -> tuple[str, str]:
-    """What the node does, by its effect, and the code."""
-    if any(_is_random(context, i) for i in node.reals[1:]) or "dropout" in node.node.op.lower():
+def _value(i: int, shape: tuple[int, ...], values: Values) -> np.ndarray:
+    return values[i].reshape(shape)
+
+
+def _originals(context: Context, node: LoweredNode, size: int) -> list[int]:
+    """Matched values of one size from which the node makes its own: those that it reads, then those further up."""
+    near = [i for i in dict.fromkeys(node.reals) if context.b.run.values[i].size == size and context.matched(i)]
+    read_by_a = {i for n in context.at_a.first for i in n.reals}
+    far = [
+        i
+        for up in upstream(context.b, node.outputs[0], _STEPS)
+        for i in up.reals
+        if context.b.run.values[i].size == size and read_by_a.intersection(context.matched(i))
+    ]
+    return [i for i in dict.fromkeys((*near, *far)) if not _is_stored(context, i)]
+
+
+def _is_stored(context: Context, value: int) -> bool:
+    return context.b.network.trace.values[value].role in ("parameter", "buffer", "random")
+
+
+def _named(context: Context, read: tuple[LoweredNode, int], x: np.ndarray, y: np.ndarray) -> tuple[str, str]:
+    """What B does to value `read[1]` up to the node `read[0]`, by its effect, and the code."""
+    node, origin = read
+    if any(_is_random(context, i) for i in node.reads if i != origin) or "dropout" in node.node.op.lower():
         return "dropout", "dropout-active"
+    if context.kind == "gradients" and len(node.reals) == 2 and "add" in node.node.op.lower():
+        return "a second use of the same weight", "weights-shared"
     for name, (function, code) in FUNCTIONS.items():
         with np.errstate(all="ignore"):
             if np.allclose(function(x), y, rtol=1e-9, atol=1e-300, equal_nan=True):
