@@ -172,17 +172,22 @@ class _Arrays:
 
 def _trace(document: dict[str, Any], archive: zipfile.ZipFile) -> Trace:
     arrays = _Arrays(archive)
-    read = {f.name: document[f.name] for f in dataclasses.fields(Trace)}
+    # What an older version did not write has its default.
+    read = {f.name: document[f.name] for f in dataclasses.fields(Trace) if f.name in document or _is_needed(f)}
     return Trace(
         **{
             **read,
             "nodes": tuple(_node(n) for n in document["nodes"]),
             "values": {v["id"]: _value(v, arrays) for v in document["values"]},
-            "steps": tuple(StepResult(**{**s, "unreached": tuple(s["unreached"])}) for s in document["steps"]),
+            "steps": tuple(StepResult(**{**s, "unreached": tuple(s.get("unreached", ()))}) for s in document["steps"]),
             "layers": {name: Layer(**layer) for name, layer in document["layers"].items()},
             "observation": Observation(**document["observation"]),
         }
     )
+
+
+def _is_needed(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _node(document: dict[str, Any]) -> Node:

@@ -161,3 +161,17 @@ def test_the_document_is_strict_json(tmp_path: Path) -> None:
     path = save_trace(_trace(), tmp_path / "run.trace")
     with zipfile.ZipFile(path) as archive:
         json.loads(archive.read("trace.json"), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_a_trace_of_an_older_version_reads_with_defaults(tmp_path: Path) -> None:
+    path = save_trace(_trace(), tmp_path / "run.trace")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    document = json.loads(parts["trace.json"])
+    del document["compiled"]
+    for step in document["steps"]:
+        del step["unreached"]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in (parts | {"trace.json": json.dumps(document).encode()}).items():
+            archive.writestr(name, part)
+    assert load_trace(path).steps[0].unreached == ()
