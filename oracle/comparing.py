@@ -12,18 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from oracle.alignment import Divergence, Side, align, difference, divergence, norm
-from oracle.comparison import Accused, Comparison, Line, Meaning, Part, Target
-from oracle.compiled import compiled_use, ran
+from oracle.accusing import Finding, accuse, proved, unstable
+from oracle.alignment import Alignment, Divergence, Side, align, difference, divergence, norm
+from oracle.comparison import Comparison, Line, Meaning, Part, Target
+from oracle.compiled import ran
 from oracle.errors import OracleError
 from oracle.missing_gradients import missing_gradients
 from oracle.network import Network
-from oracle.node_budget import budget_use
 from oracle.noise import semantic_noise
 from oracle.pairing import Pair, pair_targets
 from oracle.recording import record
 from oracle.search import Search
 from oracle.trace import Trace
+
+# So many accused operations are proved one by one.
+_MOST_ACCUSED = 4
 
 
 def compare(
@@ -81,23 +84,35 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
     targets = tuple(t for p, t in measured if p.step == last)
     different = [p for p, t in measured if not t.same]
     search = Search(side_a, side_b, different).run() if different else None
-    accused = tuple(_accused("A", side_a) + _accused("B", side_b)) if budgets else ()
-    missing = missing_gradients(side_a, side_b)
-    verdict = Meaning.DIFFERENT if different or missing else Meaning.SAME_BEYOND_BUDGET if accused else Meaning.SAME
     alignment = align(side_a, side_b)
+    findings = _accusations(side_a, side_b, alignment) if budgets else []
+    missing = missing_gradients(side_a, side_b)
+    verdict = Meaning.DIFFERENT if different or missing else Meaning.SAME_BEYOND_BUDGET if findings else Meaning.SAME
+    if verdict is Meaning.SAME_BEYOND_BUDGET:
+        widest = max(measured, key=lambda m: m[1].difference.norm)[0]
+        causes = [proved(f, (side_a, side_b), widest) for f in findings[:_MOST_ACCUSED]]
+    else:
+        causes = [*(search.causes if search else ()), *missing]
     return Comparison(
         names[0],
         names[1],
         verdict,
         targets,
-        (*(search.causes if search else ()), *missing),
-        accused,
+        tuple(causes),
+        tuple(f.accused for f in findings),
         search.open if search else (),
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
         _lines(side_a, divergence(side_a, alignment.a_to_b, [p.a for p in pairs])),
         _lines(side_b, divergence(side_b, alignment.b_to_a, [p.b for p in pairs])),
         tuple(search.notes) if search else (),
     )
+
+
+def _accusations(a: Side, b: Side, alignment: Alignment) -> list[Finding]:
+    each = accuse("A", a) + accuse("B", b)
+    known = {(f.accused.side, f.accused.scope, f.accused.source) for f in each}
+    together = unstable((a, b), alignment)
+    return each + [f for f in together if (f.accused.side, f.accused.scope, f.accused.source) not in known]
 
 
 def _lines(side: Side, found: Divergence) -> tuple[Line, ...]:
@@ -133,14 +148,3 @@ def _part(x: np.ndarray) -> Part:
         return Part(0.0, 0.0, ())
     worst = int(np.argmax(np.abs(x)))
     return Part(norm(x), float(x.reshape(-1)[worst]), tuple(int(i) for i in np.unravel_index(worst, x.shape)))
-
-
-def _accused(name: str, side: Side) -> list[Accused]:
-    errors = side.network.local_errors()
-    found = []
-    for node in side.network.nodes:
-        use = budget_use(side.network, node, errors.__getitem__)
-        if use.stepwise > 1:
-            found.append(Accused(name, node.node.op, node.node.scope, node.node.source, use.stepwise))
-    found += [Accused(name, "the compiled form", o, "", use) for o, use in compiled_use(side).items() if use > 1]
-    return sorted(found, key=lambda f: -f.budget_used)

@@ -79,13 +79,14 @@ class Cause:
 
 @dataclass(frozen=True)
 class Accused:
-    """An operation whose error is more than rounding can explain."""
+    """An operation whose error is more than rounding can explain; `code` says what the error looks like."""
 
     side: str
     op: str
     scope: str
     source: str
     budget_used: float
+    code: str = "kernel-inaccuracy"
 
 
 @dataclass(frozen=True)

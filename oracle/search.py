@@ -101,9 +101,13 @@ class Search:
             if self._settled(state) or (state.stage.kind == "gradients" and self._follows(state)):
                 return state
             if not state.divergent:
-                if state.tolerance == FINE:
+                if state.tolerance != FINE:
+                    state = replace(state, tolerance=FINE)
+                    continue
+                ordered = self._ordered(state)
+                if ordered is None:
                     break
-                state = replace(state, tolerance=FINE)
+                state = ordered
                 continue
             found = self._step(state, banned)
             if trusted is not None and (found is None or found[0].transplant):
@@ -180,6 +184,16 @@ class Search:
                 break
         return None if best is None else best[1:]
 
+    def _ordered(self, state: State) -> State | None:
+        """The state after an edit that brings a target's numbers, all of them in line, into the other's order."""
+        for candidate, exchanged in self._candidates(state):
+            trial = Trial(state, candidate, exchanged)
+            tried = trial.applied(composed(candidate.all_edits, trial.before))
+            if tried.remaining < state.remaining and _brings_in_order(state, tried):
+                self._record(_turned(candidate) if exchanged else candidate, state, tried)
+                return tried
+        return None
+
     def _say(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
@@ -233,6 +247,14 @@ class Search:
 def _share(before: float, after: float) -> float:
     """The part of the difference that an edit removed; all of it where the difference was no number."""
     return 1 - after / before if before and math.isfinite(before) else 1.0 if math.isfinite(after) else 0.0
+
+
+def _brings_in_order(before: State, after: State) -> bool:
+    """Whether some target means the same now that did not."""
+    return any(
+        means_the_same(after.a, after.b, pair) and not means_the_same(before.a, before.b, pair)
+        for pair in before.stage.pairs
+    )
 
 
 def _clean(before: State, after: State) -> bool:

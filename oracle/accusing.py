@@ -1,0 +1,286 @@
+"""Operations whose error is more than rounding, each with what its error looks like.
+
+An operation is accused where its local error exceeds the stepwise budget of its format. The error's own shape then
+tells what was done to it: operands rounded to ten bits, a sum kept in a coarse format, subnormals lost, a NaN.
+
+Codes:
+    kernel-inaccuracy: beyond the budget, and nothing more is known.
+    tf32: the operands of a product were rounded to the 10 bits of TensorFloat-32.
+    accumulation-precision: the result, or the sums that make it, were kept in bfloat16 or float16.
+    reduced-precision: numbers are rounded to a coarser format and at once taken for the finer one again, or only the
+        backward pass computes in the coarser one.
+    flush-to-zero: subnormal operands or results were taken for zero.
+    nonfinite-result: NaN or infinity where the true value of these operands is a number.
+    numerically-unstable-formula: each operation is within its budget, and together they err by more than four bits
+        beyond the one operation that the other model takes: a difference of nearly equal numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from oracle.alignment import Alignment, Side, difference, norm
+from oracle.comparison import Accused, Cause
+from oracle.compiled import compiled_use
+from oracle.formulas import short_name
+from oracle.lowered import LoweredNode, real_program
+from oracle.network import Edits, Values
+from oracle.node_budget import budget_use
+from oracle.pairing import Pair
+from oracle.reference.balls import MissingRule
+from oracle.reference.budget import rounding_budget
+from oracle.reference.formats import FORMATS, Format, format_named
+
+# Four lost bits make a formula unstable.
+_UNSTABLE = 16.0
+_TF32_BITS = 11
+# An error is explained where what the explanation leaves is below this share of it.
+_EXPLAINED = 0.25
+_CASTS = ("to_copy", "to", "cast", "convert_element_type")
+_COARSE = ("bfloat16", "float16")
+_SUMMING = ("mm", "matmul", "sum", "mean", "conv", "dot", "linear", "einsum", "grad")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An accusation with the nodes that it accuses."""
+
+    accused: Accused
+    nodes: frozenset[int]
+
+
+def accuse(name: str, side: Side) -> list[Finding]:
+    """The operations of one side beyond their budgets, the worst first."""
+    network = side.network
+    found = []
+    coarse_forward = any(_round_trip(side, n) is not None for n in network.nodes if n.node.phase == "forward")
+    for node in network.nodes:
+        truth = network.apply(node, network.actual)
+        errors = {o: _finite(network.actual[o] - truth[o]) for o in node.outputs}
+        use = budget_use(network, node, errors.__getitem__)
+        if _loses_numbers(side, node, truth):
+            found.append(_finding(name, [node], "nonfinite-result", float("inf")))
+        elif use.stepwise > 1:
+            found.append(_finding(name, [node], _code(side, node, errors, truth), use.stepwise))
+        else:
+            trip = _round_trip(side, node)
+            if trip is not None and (trip.direct or (node.node.phase == "backward" and not coarse_forward)):
+                found.append(_finding(name, [node], "reduced-precision", trip.used))
+    for output, used in compiled_use(side).items():
+        if used > 1:
+            found.append(Finding(Accused(name, "the compiled form", output, "", used), frozenset()))
+    return sorted(found, key=lambda f: -f.accused.budget_used)
+
+
+def _finding(name: str, nodes: Sequence[LoweredNode], code: str, used: float) -> Finding:
+    last = nodes[-1].node
+    return Finding(Accused(name, last.op, last.scope, last.source, used, code), frozenset(n.node.index for n in nodes))
+
+
+def _finite(x: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.asarray(x, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _loses_numbers(side: Side, node: LoweredNode, truth: Values) -> bool:
+    """Whether a result is no number although the true one is, and fits the format."""
+    for o in node.outputs:
+        dtype = side.network.trace.values[o].dtype
+        if dtype in FORMATS and node.signature is not None:
+            fits = np.isfinite(truth[o]) & (np.abs(_finite(truth[o])) <= format_named(dtype).max_finite / 2)
+            if np.any(fits & ~np.isfinite(side.network.actual[o])):
+                return True
+    return False
+
+
+def _code(side: Side, node: LoweredNode, errors: Values, truth: Values) -> str:
+    """What the error of an operation beyond its budget looks like."""
+    o = max(node.outputs, key=lambda i: float(np.linalg.norm(errors[i])))
+    fmt = format_named(side.network.trace.values[o].dtype)
+    actual, size = side.network.actual[o], float(np.linalg.norm(errors[o]))
+
+    def explains(operand: Callable[[np.ndarray], np.ndarray]) -> bool:
+        values = {**side.network.actual, **{i: operand(side.network.actual[i]) for i in node.reals}}
+        rounded = side.network.apply(node, values)[o]
+        return bool(np.linalg.norm(_finite(actual - rounded)) <= _EXPLAINED * size)
+
+    if _flushed(side, node, (actual, truth[o]), fmt) or explains(lambda x: np.where(np.abs(x) < fmt.tiny, 0.0, x)):
+        return "flush-to-zero"
+    if fmt.precision > _TF32_BITS and explains(lambda x: rounded_to(x, _TF32_BITS)):
+        return "tf32"
+    for name in _COARSE:
+        coarse = format_named(name)
+        if coarse.precision >= fmt.precision:
+            continue
+        if explains(lambda x, bits=coarse.precision: rounded_to(x, bits)):
+            return "reduced-precision"
+        if np.array_equal(rounded_to(actual, coarse.precision), actual):
+            return "accumulation-precision"
+        if not _is_factor(actual, truth[o], size) and _within(side, node, o, (errors[o], coarse)):
+            return "accumulation-precision"
+    return "kernel-inaccuracy"
+
+
+def _is_factor(actual: np.ndarray, truth: np.ndarray, size: float) -> bool:
+    """Whether the error is mostly one common factor, which no rounding makes."""
+    x, y = _finite(truth).reshape(-1), _finite(actual).reshape(-1)
+    factor = float(x @ y) / (float(x @ x) or 1.0)
+    return bool(np.linalg.norm(y - factor * x) <= _EXPLAINED * size)
+
+
+def _flushed(side: Side, node: LoweredNode, results: tuple[np.ndarray, np.ndarray], fmt: Format) -> bool:
+    """Whether every wrong element is a zero in the place of a subnormal number."""
+    actual, truth = results
+    lost = (actual == 0) & (truth != 0) & (np.abs(truth) < fmt.tiny)
+    wrong = np.abs(_finite(actual - truth)) > fmt.u * np.abs(_finite(truth)) * 4 + fmt.quantum
+    return bool(np.any(lost)) and not np.any(wrong & ~lost)
+
+
+def _within(side: Side, node: LoweredNode, output: int, error: tuple[np.ndarray, Format]) -> bool:
+    """Whether the error of a sum is what sums in the coarse format may have."""
+    errors, coarse = error
+    if node.signature is None or not any(
+        w in short_name(node.node.op)
+        for w in ("mm", "matmul", "sum", "mean", "conv", "dot", "linear", "einsum", "grad")
+    ):
+        return False
+    arrays = [side.network.actual[i] for i in (*node.reals, *node.facts)]
+    try:
+        budgets = rounding_budget(real_program(node.signature), arrays, coarse)
+    except MissingRule:
+        return False
+    bound = budgets[min(node.outputs.index(output), len(budgets) - 1)].stepwise
+    return bool(np.linalg.norm(errors) <= np.linalg.norm(np.where(np.isfinite(bound), bound, 0.0)))
+
+
+def rounded_to(x: np.ndarray, bits: int) -> np.ndarray:
+    """`x` rounded to nearest, ties to even, to `bits` significant bits (the exponent's range is left alone)."""
+    mantissa, exponent = np.frexp(np.asarray(x, np.float64))
+    return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+class _Trip:
+    """A cast to a coarser format: `direct` where the result is only cast back; `used` of the finer format's budget."""
+
+    def __init__(self, direct: bool, used: float) -> None:
+        self.direct, self.used = direct, used
+
+
+def _round_trip(side: Side, node: LoweredNode) -> _Trip | None:
+    """The cast of a value that was computed in a finer format, and is taken for one again; None for anything else."""
+    if short_name(node.node.op) not in _CASTS or len(node.reals) != 1 or not node.outputs:
+        return None
+    values = side.network.trace.values
+    source, result = values[node.reals[0]], values[node.outputs[0]]
+    if source.dtype not in FORMATS or result.dtype not in FORMATS or source.id not in side.producers:
+        return None
+    fine, coarse = format_named(source.dtype), format_named(result.dtype)
+    if coarse.precision >= fine.precision:
+        return None
+    readers = side.consumers.get(result.id, [])
+    back = [r for r in readers if short_name(r.node.op) in _CASTS and r.outputs]
+    direct = bool(readers) and len(back) == len(readers)
+    x, y = side.network.actual[source.id], side.network.actual[result.id]
+    size = fine.u * float(np.linalg.norm(_finite(x)))
+    error = float(np.linalg.norm(_finite(y - x)))
+    return _Trip(direct, error / size if size else float("inf")) if error > size else None
+
+
+def unstable(sides: tuple[Side, Side], alignment: Alignment) -> list[Finding]:
+    """Formulas of many operations that lose bits against one operation of the other side, on either side."""
+    a, b = sides
+    return _unstable("B", (a, b), alignment) + _unstable("A", (b, a), alignment.turned)
+
+
+def _unstable(name: str, sides: tuple[Side, Side], alignment: Alignment) -> list[Finding]:
+    one, many = sides
+    found = []
+    for node in one.network.nodes:
+        if node.signature is None or not node.reals or not node.outputs or node.node.phase != "forward":
+            continue
+        for j in alignment.a_to_b.get(node.outputs[0], ())[:1]:
+            if one.network.trace.values[node.outputs[0]].dtype != many.network.trace.values[j].dtype:
+                continue
+            between = _between(many, j, [alignment.a_to_b.get(i, ()) for i in node.reals])
+            if between is not None and len(between[0]) > 1:
+                used = _lost(one, many, (node, j), between)
+                if used > _UNSTABLE:
+                    nodes = [n for n in many.network.nodes if n.node.index in between[0]]
+                    found.append(_finding(name, nodes, "numerically-unstable-formula", used))
+    return found
+
+
+def _between(side: Side, value: int, starts: list[tuple[int, ...]]) -> tuple[frozenset[int], set[int]] | None:
+    """The nodes that make `value` from the counterparts of the other's operands; None where it needs others too."""
+    given = {i for group in starts for i in group}
+    nodes, wanted = set(), [value]
+    used: set[int] = set()
+    while wanted:
+        i = wanted.pop()
+        if i in given and i != value:
+            used.add(i)
+            continue
+        producer = side.producers.get(i)
+        if producer is None:
+            continue
+        if producer.node.index not in nodes:
+            nodes.add(producer.node.index)
+            wanted.extend(producer.reals)
+        if len(nodes) > 40:
+            return None
+    return (frozenset(nodes), used) if used else None
+
+
+def _lost(one: Side, many: Side, pair: tuple[LoweredNode, int], between: tuple[frozenset[int], set[int]]) -> float:
+    """The error that the formula makes on its actual operands, over that of the one operation.
+
+    The one operation's error is the measured one, but no less than a rounding of each element to its format.
+    """
+    (node, j), (nodes, used) = pair, between
+    values = dict(many.network.actual)
+    for _ in many.network.walk(values, Edits(), Edits({i: values[i] for i in used}), nodes):
+        pass
+    error = float(np.linalg.norm(_finite(many.network.actual[j] - values[j])))
+    o = node.outputs[0]
+    truth = one.network.apply(node, one.network.actual)[o]
+    measured = float(np.linalg.norm(_finite(one.network.actual[o] - truth)))
+    fmt = format_named(many.network.trace.values[j].dtype)
+    rounding = float(np.linalg.norm(np.maximum(fmt.u * np.abs(_finite(truth)), fmt.quantum)))
+    return error / max(measured, rounding)
+
+
+_ADVICE = {
+    "tf32": 'torch.set_float32_matmul_precision("highest"); '
+    "tf.config.experimental.enable_tensor_float_32_execution(False)",
+    "accumulation-precision": "accumulate in float32",
+    "reduced-precision": "leave out the cast to the coarser format",
+    "flush-to-zero": "torch.set_flush_denormal(False); XLA flushes subnormals on the CPU",
+    "numerically-unstable-formula": "use the one operation, or its stable form",
+}
+
+
+def proved(finding: Finding, sides: tuple[Side, Side], pair: Pair) -> Cause:
+    """The accusation as a cause: what of the recorded difference goes with the operation's own error."""
+    a, b = sides
+    side, own = (a, pair.a) if finding.accused.side == "A" else (b, pair.b)
+    errors = side.network.local_errors()
+    of_node = {o for n in side.network.nodes if n.node.index in finding.nodes for o in n.outputs}
+    kept = {o: np.zeros_like(e) if o in of_node else e for o, e in errors.items()}
+    run = side.network.run(kept).values[own]
+    x, y = a.network.actual[pair.a], b.network.actual[pair.b]
+    before = norm(difference(x, pair.in_layout_of_a(x, y)))
+    x, y = (run, y) if side is a else (x, run)
+    after = norm(difference(x, pair.in_layout_of_a(x, y)))
+    where = " ".join(t for t in (finding.accused.op, finding.accused.scope, finding.accused.source) if t)
+    fix = _ADVICE.get(finding.accused.code, "an honest kernel errs less: report it with the reproduction")
+    return Cause(
+        finding.accused.code,
+        where if side is a else "",
+        where if side is b else "",
+        1 - after / before if before and np.isfinite(before) else 1.0,
+        after,
+        before,
+        fix if side is a else "",
+        fix if side is b else "",
+        f"{where} of {finding.accused.side} errs by {finding.accused.budget_used:.3g} times its rounding budget",
+    )
