@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oracle.alignment import Side
-from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import Wanted, downstream, rewired, spell, upstream
+from oracle.alignment import Side, same_multiset
+from oracle.causes import Candidate, Context, after, hypothesis, place
+from oracle.causes.local import Wanted, close, downstream, rewired, spell, upstream
 from oracle.causes.orders import Order, describe_order
 from oracle.lowered import LoweredNode
 from oracle.network import Values
@@ -38,6 +38,34 @@ def rearranged_input(context: Context) -> Iterator[Candidate]:
             found = next((v for v in map(wanted.find, (made[o] for o in node.outputs)) if v is not None), None)
             if found is not None:
                 yield _candidate(context, node, chosen, wanted.node(found))
+
+
+@hypothesis(priority=90)
+def reordered_target(context: Context) -> Iterator[Candidate]:
+    """Everything is in line, but a target holds A's numbers in another order: B's is brought into A's order."""
+    if context.at_b.region:
+        return
+    for pair in context.pairs:
+        i, j = (pair.b, pair.a) if context.exchanged else (pair.a, pair.b)
+        x, y = context.a.run.values[i], context.b.run.values[j]
+        wanted = pair.in_layout_of_a(y, x) if context.exchanged else pair.in_layout_of_b(x, y)
+        node = context.b.producers.get(j)
+        if node is None or close(wanted, y) or not same_multiset(wanted, y):
+            continue
+        order = np.empty(y.size, np.intp)
+        order[np.argsort(wanted, axis=None, kind="stable")] = np.argsort(y, axis=None, kind="stable")
+        order = order.reshape(y.shape)
+        found = _described(context.b, j, order)
+        code = _code(context, (node, j), found)
+        yield Candidate(
+            code,
+            after(context.b, node, functools.partial(np.take, indices=order)),
+            context.a.producers.get(i),
+            node,
+            fix_a=_fix(context.a, code, found.order, context.a.producers.get(i), back=True),
+            fix_b=_fix(context.b, code, found.order, found.node or node, back=False),
+            detail=f"{{A}} and {{B}} hold the same numbers in another order: {found.order.words}",
+        )
 
 
 def _is_data(context: Context, node: LoweredNode, value: int) -> bool:

@@ -1,0 +1,84 @@
+"""Which steps of a sequence may be padding: zero rows, padding tokens, lengths, and masks that a model was given."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from oracle.alignment import Side
+from oracle.causes import Context
+from oracle.network import Values
+
+_LEAVES = ("input", "constant", "buffer", "state")
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask that is true where a step counts: as a function of the side's values, and in words."""
+
+    of: Callable[[Values], np.ndarray]
+    words: str
+
+
+def masks(context: Context, x: int, time: int) -> Iterator[Mask]:
+    """Masks that some steps of B's value `x` do not pass, with the shape of its first two axes, `time` one of them."""
+    seen: list[np.ndarray] = []
+    for mask in _every(context, x, time):
+        array = mask.of(context.b.run.values)
+        if array.all() or not array.any() or any(np.array_equal(array, other) for other in seen):
+            continue
+        seen.append(array)
+        yield mask
+
+
+def _every(context: Context, x: int, time: int) -> Iterator[Mask]:
+    shape = context.b.run.values[x].shape[:2]
+    yield Mask(lambda values: np.any(values[x] != 0, -1), "the steps that are all zero skipped")
+    for side, own in ((context.b, True), (context.a, False)):
+        for leaf, array in _integers(side):
+            squeezed = np.squeeze(array)
+            if squeezed.ndim == 2 and squeezed.shape in (shape, shape[::-1]):
+                for mask in _of_tokens(side, leaf, own):
+                    yield _turned(mask, shape, time)
+            elif array.ndim == 1 and array.size == shape[1 - time] and array.dtype.kind in "iu":
+                for mask in _of_lengths(array, shape[time]):
+                    yield _turned(mask, shape, time)
+
+
+def _turned(mask: Mask, shape: tuple[int, ...], time: int) -> Mask:
+    """The mask (batch, time), or as its shape says, in the layout `shape` with `time` its axis of time."""
+
+    def of(values: Values) -> np.ndarray:
+        array = mask.of(values)
+        if shape[0] == shape[1]:
+            return array if time == 1 else array.T
+        return array if array.shape == shape else array.T
+
+    return Mask(of, mask.words)
+
+
+def _integers(side: Side) -> Iterator[tuple[int, np.ndarray]]:
+    trace = side.network.trace
+    for i, array in side.run.values.items():
+        if array.dtype.kind in "iub" and i in trace.values and trace.values[i].role in _LEAVES:
+            yield i, array
+
+
+def _of_tokens(side: Side, leaf: int, own: bool) -> Iterator[Mask]:
+    array = np.squeeze(side.run.values[leaf])
+    if array.dtype.kind == "b":
+        for turned in (False, True):
+            yield Mask(lambda values, turned=turned: array ^ turned, "the masked steps skipped")
+        return
+    for token in dict.fromkeys([0, *(int(t) for t in (*array[:, -1], *array[-1, :]))]):
+        words = f"the steps of token {token} skipped"
+        if own:
+            yield Mask(lambda values, token=token: np.squeeze(values[leaf]) != token, words)
+        else:
+            yield Mask(lambda values, token=token: array != token, words)
+
+
+def _of_lengths(lengths: np.ndarray, steps: int) -> Iterator[Mask]:
+    if lengths.min() >= 0 and lengths.max() <= steps:
+        array = np.arange(steps)[None, :] < lengths[:, None]
+        yield Mask(lambda values: array, "the steps beyond each sequence's length skipped")
