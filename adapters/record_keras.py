@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from oracle.adapters.record_keras_plan import plan_of
@@ -58,4 +59,5 @@ def record_keras(
         raise ValueError("compiled=True measures tf.function and jax.jit; Keras on torch runs eagerly unless "
                          "jit_compile=True: record the torch module with torch.compile instead")  # fmt: skip
     recorder = importlib.import_module(f"oracle.adapters.record_keras_{backend}")
-    return recorder.record(model, plan, full)
+    trace: Trace = recorder.record(model, plan, full)
+    return replace(trace, layers={**plan.described(model), **trace.layers})

@@ -31,10 +31,13 @@ def layer_paths(model: Any) -> Iterator[tuple[Any, str]]:
     yield from walk(model, "")
 
 
+_PUBLIC = ("layers", "optimizers", "losses")
+
+
 def describe(layer: Any) -> Layer:
-    """The layer's class and its configuration as literals."""
+    """The class of a layer, an optimizer or a loss, and its configuration as literals."""
     kind = type(layer)
-    module = "keras.layers" if kind.__module__.startswith("keras.src.layers") else kind.__module__
+    module = next((f"keras.{m}" for m in _PUBLIC if kind.__module__.startswith(f"keras.src.{m}")), kind.__module__)
     return Layer(f"{module}.{kind.__qualname__}", _settings(layer))
 
 
@@ -46,7 +49,7 @@ def _settings(layer: Any) -> dict[str, Tree]:
     try:
         config = layer.get_config()
     except Exception:
-        return {"name": layer.name}
+        return {"name": str(getattr(layer, "name", ""))}
     return {str(k): _literal(v) for k, v in config.items()}
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from oracle.trace import Layer
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -24,6 +26,14 @@ class Plan:
         """Make the optimizer's state, as its first step would, so that it has names before it is used."""
         if self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(model.trainable_variables)
+
+    def described(self, model: Any) -> dict[str, Layer]:
+        """The optimizer and the loss that the steps use, as far as they tell, under the paths of these names."""
+        from oracle.adapters.record_keras_names import describe  # noqa: PLC0415
+
+        losses = {"fit": getattr(model, "loss", None), "plain": self.loss}
+        parts = {"optimizer": self.optimizer, "loss": _loss_object(losses.get(self.kind))}
+        return {path: describe(part) for path, part in parts.items() if hasattr(part, "get_config")}
 
     def targets(self, target: Any) -> tuple[Any, ...]:
         """The target as trailing arguments: none, or one."""
@@ -51,6 +61,13 @@ def plan_of(model: Any, inputs: Any, train_step: Any, training: bool | None, **r
             raise ValueError("train_step=True needs target=, the labels that fit() would be given")
         return Plan("fit", inputs, optimizer=model.optimizer, **rest)
     return Plan("call", inputs, call_arguments=_training_flag(model, training), **rest)
+
+
+def _loss_object(loss: Any) -> Any:
+    """The loss that a name stands for; anything else as it is."""
+    import keras  # noqa: PLC0415
+
+    return keras.losses.get(loss) if isinstance(loss, str) else loss
 
 
 def _mean_loss(loss: Any) -> Callable[..., Any]:

@@ -48,6 +48,7 @@ def record_tensorflow(
     check(train_step, loss, optimizer, steps)
     runner = Runner(model, inputs, full)
     step = _step_function(train_step, loss, target, optimizer)
+    runner.describe(optimizer=optimizer, loss=loss)
     return runner.trace(runner.run_steps(step, steps, verify), runner.compiled_results(train_step))
 
 
@@ -205,6 +206,14 @@ class Runner:
             return None
         results = named_leaves(self.model(*self.args, **self.kwargs), "output")
         return {name: array_of(t) for name, t in results.items() if hasattr(t, "_id")}
+
+    def describe(self, **parts: Any) -> None:
+        """Note what Keras's optimizers and losses say of themselves."""
+        from oracle.adapters.record_keras_names import describe  # noqa: PLC0415
+
+        for path, part in parts.items():
+            if hasattr(part, "get_config"):
+                self.observer.places.layers[path] = describe(part)
 
     def trace(self, results: tuple[StepResult, ...], compiled: Mapping[str, np.ndarray] | None = None) -> Trace:
         """The finished recording."""
