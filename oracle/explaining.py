@@ -7,7 +7,7 @@ import numpy as np
 from oracle.attribution import Attribution, attribute
 from oracle.explanation import Decision, Explanation, NodeReport
 from oracle.lowered import LoweredNode
-from oracle.network import Network, Progress, Run, Values, target_values
+from oracle.network import Network, Progress, Run, Values, finite, is_nothing, target_values
 from oracle.node_budget import NOT_MEASURED, BudgetUse, budget_use
 from oracle.trace import Trace
 
@@ -102,7 +102,7 @@ def _report(
 
 def _deviation(network: Network, exact: Run, value: int) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.nan_to_num(network.actual[value] - exact.values[value], nan=0.0, posinf=0.0, neginf=0.0)
+        return finite(network.actual[value] - exact.values[value])
 
 
 def _condition(network: Network, node: LoweredNode, exact: Run, inherited: list[np.ndarray]) -> float:
@@ -141,11 +141,10 @@ def _compilation(network: Network, trace: Trace) -> float | None:
 
 
 def _norm(arrays: list[np.ndarray]) -> float:
-    return float(np.sqrt(sum(float(np.vdot(a, a)) for a in (np.asarray(a, np.float64) for a in arrays))))
+    wide = [np.asarray(a, np.float64) for a in arrays if not is_nothing(a)]
+    return float(np.sqrt(sum(float(np.vdot(a, a)) for a in (a.ravel("K") for a in wide))))
 
 
 def _rms(arrays: list[np.ndarray]) -> float:
     size = sum(np.size(a) for a in arrays)
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite = [np.nan_to_num(np.asarray(a, np.float64), nan=0.0, posinf=0.0, neginf=0.0) for a in arrays]
-    return _norm(finite) / float(np.sqrt(size)) if size else 0.0
+    return _norm([finite(np.asarray(a, np.float64)) for a in arrays]) / float(np.sqrt(size)) if size else 0.0
