@@ -32,7 +32,8 @@ class Candidate:
     side, what to write there so that it means what the other means. `detail` says {A} and {B} for the sides, since
     every hypothesis is also tried with the sides exchanged. `also` are further causes at the same place, each with an
     edit of its own: they are proved together. `transplant` says that the edit merely puts A's numbers into B: it
-    shows where the meanings part, not why, and is accepted only for what follows from it.
+    shows where the meanings part, not why, and is accepted only for what follows from it. `tested` says that the
+    hypothesis has computed a value for which A waits.
     """
 
     code: str
@@ -45,6 +46,7 @@ class Candidate:
     priority: int = 50
     also: tuple["Candidate", ...] = ()
     transplant: bool = False
+    tested: bool = False
 
     @property
     def all_edits(self) -> Edits:

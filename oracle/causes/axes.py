@@ -65,6 +65,7 @@ def reordered_target(context: Context) -> Iterator[Candidate]:
             fix_a=_fix(context.a, code, found.order, context.a.producers.get(i), back=True),
             fix_b=_fix(context.b, code, found.order, found.node or node, back=False),
             detail=f"{{A}} and {{B}} hold the same numbers in another order: {found.order.words}",
+            tested=True,
         )
 
 
@@ -171,6 +172,7 @@ def _candidate(
         fix_a=_fix(context.a, code, found.order, node_a, back=True),
         fix_b=_fix(side, code, found.order, found.node or node, back=False),
         detail=f"{place(node)} of {{B}} reads the numbers of {{A}} in another order: {found.order.words}",
+        tested=True,
     )
 
 

@@ -155,4 +155,5 @@ def _candidate(node_a: LoweredNode | None, variant: Variant, edits: Edits) -> Ca
         fix_a=fix.format(variant.in_b),
         fix_b=fix.format(variant.in_a),
         detail=f"the {variant.base.cell.kind.upper()} has {variant.in_a} in {{A}}, {variant.in_b} in {{B}}",
+        tested=True,
     )

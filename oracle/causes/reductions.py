@@ -12,7 +12,8 @@ import numpy as np
 import scipy.special as sp
 
 from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import Wanted, close, matched_inputs, overridden, upstream
+from oracle.causes.local import Compute, Wanted, close, matched_inputs, overridden, upstream
+from oracle.causes.masks import Mask, masks
 from oracle.lowered import LoweredNode
 from oracle.network import Values
 
@@ -89,6 +90,56 @@ def _others(context: Context, wanted: Wanted, made: tuple, read: tuple) -> Itera
             yield _candidate(context, (node, wanted.node(found)), overridden(context.b, {output: compute}), change)
 
 
+@hypothesis(priority=15)
+def masked_pooling(context: Context) -> Iterator[Candidate]:
+    """B pools all steps of a sequence; A leaves the padded ones out."""
+    wanted = Wanted(context)
+    side = context.b
+    for node in context.at_b.region[:_NODES]:
+        y = side.run.values[node.outputs[0]]
+        if not wanted.has_size(y.size):
+            continue
+        near = [i for n in (node, *upstream(side, node.outputs[0], _STEPS)) for i in n.reals]
+        for i in (i for i in dict.fromkeys(near) if side.run.values[i].ndim == 3):
+            present = identify(side.run.values[i], y)
+            if present is None or present[1] not in ((0,), (1,)) or present[0].name not in _MASKED:
+                continue
+            for mask in masks(context, i, present[1][0]):
+                compute = functools.partial(_masked, present, i, mask)
+                found = wanted.find(compute(side.run.values))
+                if found is not None:
+                    yield _masked_candidate(context, (node, wanted.node(found)), compute, (present, mask))
+
+
+_MASKED = {"mean": 0.0, "sum": 0.0, "maximum": -np.inf, "minimum": np.inf}
+
+
+def _masked(present: tuple[Effect, Axes], value: int, mask: Mask, values: Values) -> np.ndarray:
+    effect, axes = present
+    keep = mask.of(values)[..., None]
+    filled = np.where(keep, values[value], _MASKED[effect.name])
+    if effect.name == "mean":
+        return np.sum(filled, axes) / np.maximum(np.sum(keep, axes), 1)
+    return np.asarray(effect.function(filled, axes))
+
+
+def _masked_candidate(
+    context: Context, nodes: tuple[LoweredNode, LoweredNode | None], compute: Compute, change: tuple
+) -> Candidate:
+    (node, node_a), (present, mask) = nodes, change
+    words = _written(*present)
+    return Candidate(
+        "masking",
+        overridden(context.b, {node.outputs[0]: compute}),
+        node_a,
+        node,
+        fix_a=f"take the {words} of every step at {place(node_a)}",
+        fix_b=f"take the {words} with {mask.words} at {place(node)} (Keras: Masking() or mask_zero=True)",
+        detail=f"{{A}} takes the {words} with {mask.words}, {{B}} of every step",
+        tested=True,
+    )
+
+
 def _applied(effect: Effect, axes: Axes, value: int, values: Values) -> np.ndarray:
     return np.asarray(effect.function(values[value], axes))
 
@@ -131,6 +182,7 @@ def _candidate(
         fix_a=f"take the {_written(effect, axes)} at {place(node_a)}",
         fix_b=f"take the {_written(other, other_axes)} at {place(node)}",
         detail=f"{{A}} takes the {_written(other, other_axes)}, {{B}} the {_written(effect, axes)} (in {{B}}'s layout)",
+        tested=True,
     )
 
 

@@ -103,6 +103,7 @@ def _candidate(
         fix_a=f"{written(context.a, present)}  # at {place(node_a)}",
         fix_b=f"{written(context.b, convention)}  # at {place(node)}",
         detail=f"{{A}} resizes by {convention}{by_factor}; {{B}} by {present or 'a convention of its own'}",
+        tested=True,
     )
 
 
