@@ -11,12 +11,24 @@ _VERBS = {
     "record": "oracle.recording",
     "explain": "oracle.explaining",
     "compare": "oracle.comparing",
+    "plan_precision": "oracle.precision_planning",
     "port": "oracle.porting",
     "load_trace": "oracle.tracefile",
     "save_trace": "oracle.tracefile",
 }
 
-__all__ = ["audit", "check", "compare", "explain", "load_trace", "port", "record", "save_trace", "truth"]
+__all__ = [
+    "audit",
+    "check",
+    "compare",
+    "explain",
+    "load_trace",
+    "plan_precision",
+    "port",
+    "record",
+    "save_trace",
+    "truth",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The verbs about whole models: record, explain, compare, lowerings."""
+"""The verbs about whole models: record, explain, compare, precision, lowerings."""
 
 import importlib
 import sys
@@ -73,6 +73,23 @@ def compare(
     raise typer.Exit(found.exit_code)
 
 
+def precision(
+    model: Annotated[str, typer.Argument(help="A trace file recorded with --full, or module:factory.")],
+    *,
+    input: Input = None,
+    format: Annotated[list[str] | None, typer.Option(help="bfloat16, float16 or tf32; all without any.")] = None,
+    target: Annotated[str | None, typer.Option(help="loss, outputs, gradients, parameters, or a name.")] = None,
+    json: Json = None,
+) -> None:
+    """Which operations to keep in float32 when the model runs in a lower precision?"""
+    from oracle.precision_planning import FORMATS, plan_precision  # noqa: PLC0415
+
+    built, inputs = _side(model, input)
+    found = plan_precision(built, inputs, formats=format or FORMATS, target=target)
+    print(found)
+    _write(found, None, json)
+
+
 def lowerings(
     framework: Annotated[str | None, typer.Argument(help="torch, tensorflow or jax; all without any.")] = None,
     *,
@@ -98,7 +115,7 @@ def lowerings(
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module to the command line."""
-    for verb in (record, explain, compare, lowerings):
+    for verb in (record, explain, compare, precision, lowerings):
         app.command()(verb)
 
 
@@ -156,10 +173,10 @@ def _arrays(path: Path) -> Any:
 
 
 def _write(found: Any, html: Path | None, json: Path | None) -> None:
-    for path, write in ((html, found.to_html), (json, found.to_json)):
+    for path, kind in ((html, "html"), (json, "json")):
         if path is not None:
             writable(path)
-            write(path)
+            getattr(found, f"to_{kind}")(path)
             print(f"wrote {path}")
 
 
