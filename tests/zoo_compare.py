@@ -213,7 +213,7 @@ def main(chosen: list[str]) -> None:
         for train in (False, True):
             try:
                 print(json.dumps(measure(name, train)), flush=True)
-            except Exception as error:  # noqa: BLE001 - the others still run
+            except Exception as error:
                 print(
                     json.dumps({"name": name, "train": train, "error": f"{type(error).__name__}: {error}"[:600]}),
                     flush=True,
