@@ -180,7 +180,8 @@ class Search:
             gain = (nearer, state.divergent - tried.divergent, -left)
             if best is None or gain > best[0]:
                 best = (gain, _turned(candidate) if exchanged else candidate, tried)
-            if (candidate.transplant and nearer) or (not best[2].divergent and not best[2].remaining):
+            done = not best[2].divergent and not best[2].remaining
+            if (candidate.transplant and nearer) or done or (best[2] is tried and self._settled(tried)):
                 break
         return None if best is None else best[1:]
 
