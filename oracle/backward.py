@@ -5,23 +5,15 @@ The network knows the derivative of each of its forward operations, so it can te
 the forward nodes alone, and compared with what the backward nodes made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from oracle.alignment import CLOSE, Side
-from oracle.pairing import Pair
 
 
-def gradients_are_derivatives(a: Side, b: Side, pairs: Sequence[Pair]) -> bool:
-    """Whether on both sides the gradients of `pairs` are the derivatives of that step's loss."""
-    step = pairs[0].step
-    return _are_derivatives(a, step, {p.name_a: p.a for p in pairs}) and _are_derivatives(
-        b, step, {p.name_b: p.b for p in pairs}
-    )
-
-
-def _are_derivatives(side: Side, step: int, gradients: Mapping[str, int]) -> bool:
+def are_derivatives(side: Side, step: int, gradients: Mapping[str, int]) -> bool:
+    """Whether the recorded gradients, `{parameter: value}`, are the derivatives of that step's loss."""
     trace = side.network.trace
     loss = trace.steps[step].loss
     if loss is None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from oracle.alignment import CLOSE, Side
-from oracle.backward import gradients_are_derivatives
+from oracle.backward import are_derivatives
 from oracle.causes import Candidate, candidates, place
 from oracle.comparison import Cause
 from oracle.network import Edits, Values
@@ -28,6 +28,8 @@ MOST_CAUSES = 12
 # Seconds after which a search stops and says what it leaves open.
 PATIENCE = 60.0
 
+# Edits that leave a node out: each must explain what follows on its own, not as one of several at one place.
+_STRUCTURAL = ("extra-node", "missing-node")
 # What an edit leaves below this share of the difference is float64's own rounding.
 _NOTHING = 1e-9
 
@@ -130,15 +132,25 @@ class Search:
 
     def _follows(self, state: State) -> bool:
         """Whether the gradients differ only because the losses did: on both sides they are the loss's derivatives."""
-        if not self.causes:
-            return False
-        if not gradients_are_derivatives(*self.start, state.stage.pairs):
-            return False
-        self.notes.append(
-            "the gradients are the derivatives of the loss on both sides: they differ by the causes above, not by the "
-            "backward pass"
-        )
-        return True
+        wrong = [
+            name
+            for name, side, values in (
+                ("A", self.start[0], {p.name_a: p.a for p in state.stage.pairs}),
+                ("B", self.start[1], {p.name_b: p.b for p in state.stage.pairs}),
+            )
+            if not are_derivatives(side, state.stage.pairs[0].step, values)
+        ]
+        if len(wrong) == 1:
+            self._say(
+                f"the gradients of {wrong[0]} are not the derivatives of its loss, those of the other model are: the "
+                f"backward pass of {wrong[0]} is wrong, or the gradient is cut or changed on its way"
+            )
+        if not wrong and self.causes:
+            self._say(
+                "the gradients are the derivatives of the loss on both sides: they differ by the causes above, not by "
+                "the backward pass"
+            )
+        return not wrong and bool(self.causes)
 
     def _leave_open(self, state: State) -> None:
         found = (("A", state.at_a), ("B", state.at_b))
@@ -173,7 +185,7 @@ class Search:
             if any(_alike(candidate, other) for other in banned):
                 continue
             tried = Trial(state, candidate, exchanged).result(self.probe)
-            if tried is None:
+            if tried is None or (candidate.code in _STRUCTURAL and _entangled(state, tried)):
                 continue
             nearer = tried.remaining <= state.remaining
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
@@ -248,6 +260,21 @@ class Search:
 def _share(before: float, after: float) -> float:
     """The part of the difference that an edit removed; all of it where the difference was no number."""
     return 1 - after / before if before and math.isfinite(before) else 1.0 if math.isfinite(after) else 0.0
+
+
+def _entangled(before: State, after: State) -> bool:
+    """Whether what an edit brought into line meets, at its next use, something that diverged first and still does."""
+    for was, now in ((before.at_a, after.at_a), (before.at_b, after.at_b)):
+        region = {n.node.index: n for n in now.region}
+        stubborn = {n.node.index for n in was.first} & region.keys()
+        solved = {o for n in was.first if n.node.index not in region for o in n.outputs}
+        makers = {o: n for n in now.region for o in n.outputs}
+        for node in now.region:
+            if not solved.isdisjoint(node.reads):
+                others = [makers[i].node.index for i in node.reads if i in makers]
+                if stubborn & {node.node.index, *others}:
+                    return True
+    return False
 
 
 def _brings_in_order(before: State, after: State) -> bool:

@@ -132,7 +132,7 @@ class Trial:
             if not self._promises(seeds):
                 return None
             tried = self.applied(seeds)
-            if not self._resolves(tried):
+            if not self._resolves(tried) or not self._ends_meet(seeds, tried):
                 return None
             chance = probe is not None and not self.candidate.transplant and not probe.confirms(self.state, tried)
         except UNFIT:
@@ -157,7 +157,7 @@ class Trial:
         waiting = self.state.open[1 if self.exchanged else 0]
         values = dict(self.side.run.values)
         skipped = self.candidate.transplant
-        if not seeds.nodes.keys().isdisjoint(self._ends()):
+        if self.candidate.tested or not seeds.nodes.keys().isdisjoint(self._ends()):
             return True
         with np.errstate(all="ignore"):
             for seen, node in enumerate(
@@ -181,6 +181,14 @@ class Trial:
             return False
         digest = Digest(array)
         return any(digest.matches(other, self.state.tolerance) for other in waiting[array.size])
+
+    def _ends_meet(self, seeds: Edits, tried: State) -> bool:
+        """Whether a target that was given the other's numbers is the same now: nothing else can speak for it."""
+        if not self.candidate.transplant:
+            return True
+        made = {o for n in self.side.network.nodes if n.node.index in seeds.nodes for o in n.outputs}
+        ends = [p for p in tried.stage.pairs if (p.a if self.exchanged else p.b) in made]
+        return all(means_the_same(tried.a, tried.b, pair) for pair in ends)
 
     def _resolves(self, tried: State) -> bool:
         """Whether a first divergent node, where there is one, has a counterpart now, and fewer nodes have none."""

@@ -56,13 +56,26 @@ def _originals(context: Context, node: LoweredNode, size: int) -> list[int]:
     """Matched values of one size from which the node makes its own: those that it reads, then those further up."""
     near = [i for i in dict.fromkeys(node.reals) if context.b.run.values[i].size == size and context.matched(i)]
     read_by_a = {i for n in context.at_a.first for i in n.reals}
+    above = list(upstream(context.b, node.outputs[0], _STEPS))
     far = [
         i
-        for up in upstream(context.b, node.outputs[0], _STEPS)
+        for up in above
         for i in up.reals
-        if context.b.run.values[i].size == size and read_by_a.intersection(context.matched(i))
+        if context.b.run.values[i].size == size
+        and read_by_a.intersection(context.matched(i))
+        and not _learned_between(context, i, above)
     ]
     return [i for i in dict.fromkeys((*near, *far)) if not _is_stored(context, i)]
+
+
+def _learned_between(context: Context, value: int, above: list[LoweredNode]) -> bool:
+    """Whether weights come in between `value` and what is made of it: no function of the value alone."""
+    made, between = {value}, []
+    for node in sorted(above, key=lambda n: n.node.index):
+        if not made.isdisjoint(node.reads):
+            made.update(node.results)
+            between.append(node)
+    return any(_is_stored(context, i) for node in between for i in node.reads)
 
 
 def _is_stored(context: Context, value: int) -> bool:
