@@ -56,7 +56,7 @@ def _layers(layer: Any, path: str) -> Iterator[tuple[str, Any]]:
     children = getattr(layer, "layers", None) or getattr(layer, "_layers", ())
     for child in children:
         if hasattr(child, "weights") and hasattr(child, "name"):
-            yield from _layers(child, f"{path}.{child.name}" if path else child.name)
+            yield from _layers(child, _at(path, child.name))
 
 
 def _units(path: str, layer: Any, flattened: tuple[int, ...] | None) -> list[Unit]:
@@ -79,13 +79,17 @@ def _units(path: str, layer: Any, flattened: tuple[int, ...] | None) -> list[Uni
 def _cells(path: str, layer: Any) -> Iterator[tuple[str, Any]]:
     """The cells of a recurrent layer, of both directions, of a stack."""
     if hasattr(layer, "forward_layer"):
-        yield from _cells(f"{path}.forward", layer.forward_layer)
-        yield from _cells(f"{path}.backward", layer.backward_layer)
+        yield from _cells(_at(path, "forward"), layer.forward_layer)
+        yield from _cells(_at(path, "backward"), layer.backward_layer)
     elif hasattr(layer, "cell"):
         cells = getattr(layer.cell, "cells", [layer.cell])
-        yield from ((path if len(cells) == 1 else f"{path}.{k}", cell) for k, cell in enumerate(cells))
+        yield from ((path if len(cells) == 1 else _at(path, str(k)), cell) for k, cell in enumerate(cells))
     else:
         yield path, layer
+
+
+def _at(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _numpy(variable: Any) -> np.ndarray:
@@ -98,7 +102,7 @@ def _numpy(variable: Any) -> np.ndarray:
 
 
 def _pair(path: str, name: str, variable: Any, role: str) -> tuple[str, np.ndarray, str, Callable[[np.ndarray], None]]:
-    return (f"{path}.{name}" if path else name, _numpy(variable), role, variable.assign)
+    return (_at(path, name), _numpy(variable), role, variable.assign)
 
 
 def _unit(path: str, kind: str, found: list[tuple], flattened: tuple[int, ...] | None = None) -> Unit:
@@ -121,8 +125,8 @@ def _separable(path: str, layer: Any) -> list[Unit]:
     found = [_pair(path, "pointwise_kernel", layer.pointwise_kernel, "kernel")]
     if layer.use_bias:
         found.append(_pair(path, "bias", layer.bias, "bias"))
-    depthwise = _grouped(f"{path}.depthwise_kernel", layer.depthwise_kernel)
-    return [Unit(f"{path}.depthwise", "conv", *depthwise), _unit(f"{path}.pointwise", "conv", found)]
+    depthwise = _grouped(_at(path, "depthwise_kernel"), layer.depthwise_kernel)
+    return [Unit(_at(path, "depthwise"), "conv", *depthwise), _unit(_at(path, "pointwise"), "conv", found)]
 
 
 def _grouped(name: str, kernel: Any) -> tuple[dict[str, np.ndarray], tuple[Writer, ...]]:
@@ -134,12 +138,12 @@ def _grouped(name: str, kernel: Any) -> tuple[dict[str, np.ndarray], tuple[Write
 
 
 def _depthwise(path: str, layer: Any) -> Unit:
-    values, writers = _grouped(f"{path}.kernel", layer.kernel)
+    values, writers = _grouped(_at(path, "kernel"), layer.kernel)
     if not layer.use_bias:
         return Unit(path, "conv", values, writers)
     bias = _numpy(layer.bias)
     return Unit(
-        path, "conv", {**values, "bias": bias}, (*writers, plain(f"{path}.bias", bias, "bias", layer.bias.assign))
+        path, "conv", {**values, "bias": bias}, (*writers, plain(_at(path, "bias"), bias, "bias", layer.bias.assign))
     )
 
 
@@ -151,7 +155,7 @@ def _prelu(path: str, layer: Any) -> Unit:
             f"{path}: this PReLU has a slope for each of {x.shape} places, torch one for each channel",
             "share the spatial axes: PReLU(shared_axes=[1, 2])",
         )
-    writer = Writer(f"{path}.alpha", x.shape, ("alpha",), lambda v: v["alpha"].reshape(x.shape), layer.alpha.assign,
+    writer = Writer(_at(path, "alpha"), x.shape, ("alpha",), lambda v: v["alpha"].reshape(x.shape), layer.alpha.assign,
                     "one for each channel")  # fmt: skip
     return Unit(path, "prelu", {"alpha": x.reshape(-1)}, (writer,))
 
@@ -169,10 +173,10 @@ def _cell(path: str, cell: Any) -> Unit:
     if kind == "gru" and getattr(cell, "reset_after", False):
         values = {"bias": bias[0], "bias_recurrent": bias[1]}
         writer = Writer(
-            f"{path}.bias", bias.shape, tuple(values), _stacked, cell.bias.assign, "input and recurrent bias"
+            _at(path, "bias"), bias.shape, tuple(values), _stacked, cell.bias.assign, "input and recurrent bias"
         )
         return Unit(path, "gru", {**unit.values, **values}, (*unit.writers, writer))
-    writer = Writer(f"{path}.bias", bias.shape, ("bias", "bias_recurrent"), _added, cell.bias.assign,
+    writer = Writer(_at(path, "bias"), bias.shape, ("bias", "bias_recurrent"), _added, cell.bias.assign,
                     "the sum of both biases, rounded")  # fmt: skip
     # With the reset gate before the product the GRU is another cell: its biases and numbers do not transfer.
     facts = {"reset_after": False} if kind == "gru" else {}
@@ -194,7 +198,7 @@ def _attention(path: str, layer: Any) -> Unit:
         dense = getattr(layer, f"_{name}_dense", None)
         if dense is None:
             raise OracleError(f"{path} has no weights yet", "call the model once, then port")
-        part = _einsum(f"{path}.{name}", dense, f"{letter}_")
+        part = _einsum(_at(path, name), dense, f"{letter}_")
         values |= part.values
         writers += part.writers
     return Unit(path, "attention", values, tuple(writers), {"heads": layer.num_heads})
@@ -213,14 +217,14 @@ def _einsum(path: str, layer: Any, prefix: str = "") -> Unit:
     values = {role: kernel.reshape(rows, -1)}
     words = "as it is" if kernel.ndim == 2 else "heads split"
     writers = [
-        Writer(f"{path}.kernel", kernel.shape, (role,), lambda v: v[role].reshape(kernel.shape), layer.kernel.assign,
+        Writer(_at(path, "kernel"), kernel.shape, (role,), lambda v: v[role].reshape(kernel.shape), layer.kernel.assign,
                words)
     ]  # fmt: skip
     if layer.bias is not None:
         bias = _numpy(layer.bias)
         values[bias_role] = bias.reshape(-1)
         writers.append(
-            Writer(f"{path}.bias", bias.shape, (bias_role,), lambda v: v[bias_role].reshape(bias.shape),
+            Writer(_at(path, "bias"), bias.shape, (bias_role,), lambda v: v[bias_role].reshape(bias.shape),
                    layer.bias.assign, words)
         )  # fmt: skip
     return Unit(path, "dense", values, tuple(writers))

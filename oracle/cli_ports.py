@@ -1,11 +1,14 @@
 """The verbs about weights and layers of two frameworks: port, equivalents."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from oracle.cli_models import made_by, writable
+
+_PIPED_WIDTH = 160
 
 
 def port(
@@ -43,7 +46,32 @@ def _save(model: Any, path: Path) -> None:
     print(f"wrote {path}: {len(arrays)} arrays")
 
 
+def equivalents(
+    layer: Annotated[
+        str | None, typer.Argument(help="A layer, loss or optimizer: Dense, LSTM, Adam ...; all without.")
+    ] = None,
+    *,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write the numbers here.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Also write Markdown here.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write the page here.")] = None,
+) -> None:
+    """Which layer of Keras is which module of torch and function of JAX: both run here, argument by argument."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from oracle.equivalents import chosen, measured, versions  # noqa: PLC0415
+    from oracle.reports import equivalents as shown  # noqa: PLC0415
+
+    items = [found.to_dict() for found in measured(chosen(layer))]
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    console.print(*(map(shown.details, items) if layer else [shown.overview(items)]))
+    for path, text in ((json, shown.as_json), (markdown, shown.markdown), (html, shown.page)):
+        if path is not None:
+            writable(path)
+            path.write_text(text(items, versions()), encoding="utf-8")
+            print(f"wrote {path}")
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module to the command line."""
-    for verb in (port,):
+    for verb in (port, equivalents):
         app.command()(verb)

@@ -20,13 +20,14 @@ from markupsafe import Markup
 PLOTLY = "plotly"
 
 
-def render_page(template: str, data: Mapping[str, Any], title: str, **context: Any) -> str:
+def render_page(template: str, data: Mapping[str, Any], title: str, *, charts: bool = True, **context: Any) -> str:
     """The page of `template` (a name under `templates/`, without ".html").
 
     Each entry of `data` becomes a compressed chunk that the scripts decode when they need it
-    (`await chunk(name)`); plotly is one too. `context` is what the template itself shows, escaped.
+    (`await chunk(name)`); plotly is one too, unless the page has no `charts`. `context` is what the template itself
+    shows, escaped.
     """
-    scripts, plotly = _script(template), _plotly()
+    scripts, plotly = _script(template, charts), _plotly() if charts else ""
     return (
         _environment()
         .get_template(f"{template}.html")
@@ -34,10 +35,10 @@ def render_page(template: str, data: Mapping[str, Any], title: str, **context: A
             title=title,
             style=Markup(_assets("css", "base", template)),
             script=Markup(scripts),
-            hashes=[_hash(scripts), _hash(plotly)],
+            hashes=[_hash(text) for text in (scripts, plotly) if text],
             chunks={
                 **{name: pack(json.dumps(value, allow_nan=False)) for name, value in data.items()},
-                PLOTLY: pack(plotly),
+                **({PLOTLY: pack(plotly)} if charts else {}),
             },
             **context,
         )
@@ -49,8 +50,8 @@ def pack(text: str) -> str:
     return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
 
 
-def _script(template: str) -> str:
-    return '"use strict";\n' + _assets("js", "base", "charts", template)
+def _script(template: str, charts: bool) -> str:
+    return '"use strict";\n' + _assets("js", "base", *(["charts"] if charts else []), template)
 
 
 def _assets(kind: str, *stems: str) -> str:
