@@ -9,15 +9,13 @@ norm folded into a kernel, two biases added). The float64 evaluation errs as wel
 import numpy as np
 
 from oracle.alignment import Side, difference, norm
+from oracle.carrier import carrier_error
 from oracle.causes import numbers, with_literal
-from oracle.lowered import LoweredNode, lower, real_program
-from oracle.network import Edits, Values
+from oracle.lowered import lower
+from oracle.network import Edits
 from oracle.pairing import Pair
-from oracle.reference.balls import Arithmetic, Ball, MissingRule, evaluate_balls
 from oracle.reference.formats import FORMATS, Format, format_named
 
-# Where an operation has no ball rule, its float64 error is assumed below this share of its result (assumption A3).
-_ASSUMED = 2.0**-40
 _DRAWS = 2
 _SAFETY = 4.0
 # Below this share of the magnitude, or below the rounding on both sides, the noise is worth measuring.
@@ -38,7 +36,8 @@ def semantic_noise(a: Side, b: Side, pair: Pair, edited: bool = False) -> float:
     if size == 0 or size > max(_SMALL * norm(_finite(x)), rounding):
         return 0.0
     direction = semantics / size
-    noise = carrier_noise(a, {pair.a: direction}) + carrier_noise(b, {pair.b: pair.in_layout_of_b(direction, y)})
+    noise = carrier_error(a.network, a.run, {pair.a: direction})
+    noise += carrier_error(b.network, b.run, {pair.b: pair.in_layout_of_b(direction, y)})
     if size > noise:
         noise += constant_noise(a, [pair.a], derived(a, b)) + constant_noise(b, [pair.b], derived(b, a))
     return noise
@@ -77,32 +76,6 @@ def working_format(side: Side) -> Format:
     names = {v.dtype for v in side.network.trace.values.values() if v.role != "constant"}
     formats = [FORMATS[n] for n in names if n in FORMATS]
     return min(formats, key=lambda f: f.precision, default=format_named("float64"))
-
-
-def carrier_noise(side: Side, cotangents: Values) -> float:
-    """First-order bound of the float64 evaluation's own error along `cotangents` of the targets."""
-    reached = side.network.pull_back(side.run, cotangents)
-    total = 0.0
-    for node in side.network.nodes:
-        wanted = [o for o in node.outputs if o in reached and np.any(reached[o])]
-        if wanted and node.signature is not None:
-            radii = _radii(side, node)
-            total += sum(float(np.sum(np.abs(reached[o]) * radii[o])) for o in wanted)
-    return total
-
-
-def _radii(side: Side, node: LoweredNode) -> Values:
-    assert node.signature is not None
-    values = side.run.values
-    try:
-        program = real_program(node.signature)
-        balls = evaluate_balls(program, [Ball(values[i]) for i in (*node.reals, *node.facts)], Arithmetic())
-        radii = [np.nan_to_num(balls[o].radius, nan=0.0, posinf=0.0) for o in program.outputs]  # type: ignore[union-attr]
-        if len(radii) == len(node.outputs):
-            return dict(zip(node.outputs, radii, strict=True))
-    except (MissingRule, ValueError):
-        pass
-    return {o: _ASSUMED * np.abs(values[o]) for o in node.outputs}
 
 
 def constant_noise(side: Side, targets: list[int], derived: set[int]) -> float:
