@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from oracle.alignment import best_layout, same_multiset
+from oracle.alignment import Side, best_layout, same_multiset
 from oracle.causes import Candidate, Context, hypothesis
 from oracle.network import Edits
 
@@ -17,13 +17,21 @@ _SAME_WEIGHTS = "copy the weights before comparing: oracle.port(src, dst)"
 def other_inputs(context: Context) -> Iterator[Candidate]:
     """Inputs of B hold other numbers than A's: they take A's; where the weights are others too, both together."""
     trace_a, trace_b = context.a.network.trace, context.b.network.trace
-    inputs = list(_other_numbers(context, (trace_a.inputs, trace_b.inputs), "inputs-differ", _SAME_NUMBERS))
+    given = (_given(context.a, context.kind), _given(context.b, context.kind))
+    inputs = list(_other_numbers(context, given, "inputs-differ", _SAME_NUMBERS))
     if not inputs:
         return
     yield replace(inputs[0], also=tuple(inputs[1:]))
     weights = list(_other_numbers(context, (trace_a.parameters, trace_b.parameters), "weights-differ", _SAME_WEIGHTS))
     if weights:
         yield replace(inputs[0], also=(*inputs[1:], *weights))
+
+
+def _given(side: Side, kind: str) -> dict[str, int]:
+    """What the side was run on: its inputs; for the loss also arrays that are known to the loss alone, the labels."""
+    labels = side.network.trace.values.values() if kind == "loss" else ()
+    known = {f"label {v.id}": v.id for v in labels if v.role == "constant" and v.array is not None and v.array.size > 1}
+    return {**side.network.trace.inputs, **known}
 
 
 def _other_numbers(
