@@ -27,6 +27,7 @@ import numpy as np
 from oracle.decisions import flips
 from oracle.lowered import LoweredNode
 from oracle.network import Network, Progress, Run, Values, finite, is_nothing
+from oracle.norms import inner, norm
 
 # The remainder at which a finer quadrature is tried, relative to the total.
 ENOUGH = 1e-7
@@ -127,16 +128,14 @@ def total_error(network: Network, exact: Run, targets: Mapping[str, int]) -> tup
     if len(differences) == 1 and next(iter(differences.values())).size == 1:
         ((i, difference),) = differences.items()
         return float(difference.reshape(())), {i: np.ones(difference.shape)}
-    norm = float(np.sqrt(sum(np.vdot(d, d) for d in differences.values())))
-    return norm, {i: d / norm for i, d in differences.items()} if norm else {i: d for i, d in differences.items()}
+    size = norm(*differences.values())
+    return size, {i: d / size for i, d in differences.items()} if size else {i: d for i, d in differences.items()}
 
 
 def _dot(x: np.ndarray, y: np.ndarray) -> float:
     if is_nothing(y):
         return 0.0
-    if x.strides == y.strides and not x.flags.c_contiguous:  # the same order in memory: nothing to copy
-        x, y = x.ravel("K"), y.ravel("K")
-    return float(np.vdot(x, y))
+    return inner(x, y)
 
 
 class Lazy(dict):

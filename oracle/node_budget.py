@@ -8,6 +8,7 @@ import numpy as np
 
 from oracle.lowered import LoweredNode, meaning, real_program
 from oracle.network import Network
+from oracle.norms import norm
 from oracle.reference.balls import MissingRule
 from oracle.reference.formats import Format, format_named
 from oracle.reference.kernel_budget import KernelBudget, kernel_budgets
@@ -99,5 +100,5 @@ def _use(errors: np.ndarray, budget: KernelBudget) -> BudgetUse:
 def _share(errors: np.ndarray, bound: np.ndarray) -> float:
     """Norm of the errors over the norm of their bounds, where the formula itself does not overflow."""
     known = np.isfinite(bound)
-    error, size = float(np.linalg.norm(errors[known])), float(np.linalg.norm(bound[known]))
+    error, size = (norm(errors), norm(bound)) if known.all() else (norm(errors[known]), norm(bound[known]))
     return error / size if size else float("inf") if error else 0.0
