@@ -25,7 +25,7 @@ _LEVELS = 6
 _LINEAR = ("mm", "matmul", "dot", "linear", "einsum")
 
 
-@hypothesis(priority=21)
+@hypothesis(priority=14)
 def rearranged_input(context: Context) -> Iterator[Candidate]:
     """A node of B reads the right numbers in another order than A holds them: it reads them in A's order."""
     wanted = Wanted(context)
@@ -70,7 +70,7 @@ def reordered_target(context: Context) -> Iterator[Candidate]:
 
 
 def _is_data(context: Context, node: LoweredNode, value: int) -> bool:
-    """Whether `value` is data with a counterpart; a weight is so only where it is merely added or multiplied."""
+    """Whether `value` is data with a counterpart; a constant is so only where it is merely added or multiplied."""
     side = context.b
     if not context.matched(value) or not side.run.values[value].ndim:
         return False
@@ -80,8 +80,10 @@ def _is_data(context: Context, node: LoweredNode, value: int) -> bool:
             origin = producer.reals[0]
         else:
             break
-    stored = side.network.trace.values[origin].role in ("parameter", "buffer", "constant", "state")
-    return not stored or any(word in node.node.op.lower() for word in ("add", "mul"))
+    role = side.network.trace.values[origin].role
+    if role in ("constant", "buffer"):
+        return any(word in node.node.op.lower() for word in ("add", "mul")) and not _is_linear(node)
+    return role not in ("parameter", "state")
 
 
 def _rearranges(side: Side, node: LoweredNode) -> bool:
@@ -197,12 +199,20 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
         return "data-layout" if order.axis == _channel_axis(found.shape) else "reverse-direction"
     if order.kind == "interleave" and (role in ("constant", "buffer") or _is_computed(side, value)):
         return "positional-encoding"
-    linear = any(word in node.node.op.lower() for word in _LINEAR)
-    if linear and side.run.values[value].ndim == 2 and len(found.shape) >= 3 and order.kind in ("axes", "reshape"):
+    if (
+        _is_linear(node)
+        and side.run.values[value].ndim == 2
+        and len(found.shape) >= 3
+        and order.kind in ("axes", "reshape")
+    ):
         return "flatten-order"
     if order.kind == "axes" and len(found.shape) == 3 and role == "input":
         return "batch-first"
     return "head-layout" if _attends(side, node) and len(found.shape) in (2, 3, 4) else "data-layout"
+
+
+def _is_linear(node: LoweredNode) -> bool:
+    return any(word in node.node.op.lower() for word in _LINEAR)
 
 
 def _channel_axis(shape: tuple[int, ...]) -> int | None:

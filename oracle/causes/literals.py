@@ -26,6 +26,7 @@ _OF_OPERATIONS = (
     ("var", "reduction-axis"), ("norm", "reduction-axis"), ("cumsum", "reduction-axis"), ("select", "indexing"),
     ("slice", "indexing"), ("gather", "indexing"), ("take", "indexing"), ("roll", "indexing"),
     ("tril", "attention-mask"), ("triu", "attention-mask"), ("masked_fill", "attention-mask"),
+    ("mul", "constant-factor"), ("div", "constant-factor"), ("add", "constant"), ("sub", "constant"),
 )  # fmt: skip
 
 

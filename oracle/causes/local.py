@@ -4,6 +4,7 @@ An edit of B is promising if it makes a value for which A's divergent region, or
 hypotheses can tell that from one small computation, long before the network is evaluated again.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -94,6 +95,19 @@ def rewired(side: Side, node: LoweredNode, reads: Mapping[int, Compute]) -> Edit
         return side.network.apply(node, {**values, **{v: compute(values) for v, compute in reads.items()}})
 
     return Edits(nodes={node.node.index: results})
+
+
+def soon(context: Context, wanted: Wanted, edits: Edits, steps: int) -> int | None:
+    """The value of A that B's network makes within so many nodes of the edits; None if it makes none."""
+    values = dict(context.b.run.values)
+    with np.errstate(all="ignore"):
+        walk = context.b.network.walk(values, edits, edits)
+        for node in itertools.islice(walk, steps):
+            for o in node.outputs:
+                found = wanted.find(values[o])
+                if found is not None:
+                    return found
+    return None
 
 
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = CLOSE) -> bool:

@@ -31,6 +31,18 @@ def masks(context: Context, x: int, time: int) -> Iterator[Mask]:
         yield mask
 
 
+def padded_steps(context: Context, shape: tuple[int, ...]) -> list[tuple[np.ndarray, str]]:
+    """Keys of scores (batch, ..., queries, keys) that may be padding, to be broadcast to `shape`: true where hidden."""
+    batch, keys = shape[0], shape[-1]
+    found: list[tuple[np.ndarray, str]] = []
+    for i, x in context.b.run.values.items():
+        if x.ndim == 3 and x.shape[:2] == (batch, keys) and i in context.b.consumers:
+            arrays = [(mask.of(context.b.run.values), mask.words) for mask in masks(context, i, 1)]
+            found += [(~keep.reshape(batch, *([1] * (len(shape) - 2)), keys), words) for keep, words in arrays]
+            break
+    return found
+
+
 def _every(context: Context, x: int, time: int) -> Iterator[Mask]:
     shape = context.b.run.values[x].shape[:2]
     yield Mask(lambda values: np.any(values[x] != 0, -1), "the steps that are all zero skipped")

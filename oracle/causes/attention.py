@@ -1,0 +1,160 @@
+"""Attention under another scale or mask: 1/sqrt(d) left out, a causal mask missing or shifted, padding attended to."""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from oracle.alignment import Side
+from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.attending import Attention, attentions, softmax
+from oracle.causes.local import Wanted, soon
+from oracle.causes.masks import padded_steps
+from oracle.lowered import LoweredNode
+
+_REGION = 60
+_SOON = 14
+_LEAKS = (1e4, 1e3, 100.0, 10.0, 1.0)
+Probabilities = Callable[[np.ndarray], np.ndarray]
+
+
+@hypothesis(priority=8)
+def other_attention(context: Context) -> Iterator[Candidate]:
+    """The probabilities of B's attention become those of A's scale, or of A's mask."""
+    wanted = Wanted(context)
+    for attention in attentions(context.b, context.at_b.region[:_REGION]):
+        for code, words, probabilities in _variants(context, attention):
+            candidate = _tested(context, wanted, attention, (code, words, probabilities))
+            if candidate is not None:
+                yield candidate
+
+
+def _variants(context: Context, attention: Attention) -> Iterator[tuple[str, tuple[str, str], Probabilities]]:
+    for factor, words in _scales(context, attention):
+        yield "attention-scale", words, functools.partial(_scaled, factor, attention.hidden)
+    own = _described(attention.hidden)
+    for hidden, name in _masks(context, attention):
+        yield "attention-mask", (name, own), functools.partial(_masked, hidden)
+        if hidden is not None:
+            for kind, compute in _leaking(hidden):
+                yield "attention-mask", (f"{name}, {kind}", own), compute
+    if attention.hidden is not None:
+        for kind, compute in _leaking(attention.hidden):
+            yield "attention-mask", (f"{own}, {kind}", own), compute
+
+
+def _scaled(factor: float, hidden: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
+    return _masked(hidden, factor * scores)
+
+
+def _masked(hidden: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
+    return softmax(scores if hidden is None else np.where(hidden, -np.inf, scores))
+
+
+def _leaking(hidden: np.ndarray) -> Iterator[tuple[str, Probabilities]]:
+    """Masks that hide incompletely: a finite value added, zeros for scores, a mask after the softmax."""
+    for value in _LEAKS:
+        yield f"masked by adding -{value:g}", lambda scores, value=value: softmax(scores - value * hidden)
+        yield f"masked scores set to -{value:g}", lambda scores, value=value: softmax(np.where(hidden, -value, scores))
+    yield "masked scores set to 0", lambda scores: softmax(np.where(hidden, 0.0, scores))
+    yield "masked after the softmax", lambda scores: np.where(hidden, 0.0, softmax(scores))
+
+
+def _scales(context: Context, attention: Attention) -> Iterator[tuple[float, tuple[str, str]]]:
+    """Factors between two scales that are used: those of the head, of the model, of the length, or none."""
+    side = context.b
+    d = attention.size
+    shapes = {n for i in context.b.run.values if i in side.consumers for n in side.run.values[i].shape[-1:]}
+    near = {d, *(k * d for k in (2, 3, 4, 6, 8, 12, 16)), *(n for n in shapes if n > 1)}
+    named: dict[float, str] = {1.0: "no scale"}
+    for n in sorted(near - {0, 1}, key=lambda n: (n != d, n))[:24]:
+        named.setdefault(n**-0.5, f"1/sqrt({n})")
+        named.setdefault(1 / n, f"1/{n}")
+        named.setdefault(n**0.5, f"sqrt({n})")
+    own = attention.scale or d**-0.5
+    if math.isclose(own, 1.0):  # queries or keys may be scaled already: another head's or model's size
+        for a, b in itertools.permutations(sorted(near - {0, 1})[:12], 2):
+            named.setdefault(math.sqrt(a / b), f"1/sqrt({b}) for 1/sqrt({a})")
+    for scale, name in named.items():
+        if not math.isclose(scale, own):
+            yield scale / own, (f"the scale {name}", f"the scale {named.get(own, f'{own:g}')}")
+
+
+def _masks(context: Context, attention: Attention) -> Iterator[tuple[np.ndarray | None, str]]:
+    """What may be hidden: nothing, later or earlier positions, padding, both, or the opposite of what is."""
+    own = attention.hidden
+    scores = attention.scores(context.b.run.values)
+    causal = _causal(*scores.shape[-2:])
+    padding = [(np.broadcast_to(p, scores.shape), w) for p, w in padded_steps(context, scores.shape)]
+    found: list[tuple[np.ndarray | None, str]] = [(None, "no mask")] if own is not None else []
+    theirs = [a.hidden for a in attentions(context.a, context.at_a.region[:_REGION])]
+    found += [(h.reshape(scores.shape), _described(h)) for h in theirs if h is not None and h.size == scores.size]
+    if own is not None:
+        found.append((~own, "the mask inverted"))
+    found += [(np.broadcast_to(c, scores.shape), w) for c, w in causal]
+    found += padding
+    found += [(np.broadcast_to(c, scores.shape) | p, f"{w} and {v}") for c, w in causal for p, v in padding]
+    if own is not None:
+        found += [(own | p, f"{_described(own)} and {w}") for p, w in padding]
+    for hidden, name in found:
+        same = hidden is own or (hidden is not None and own is not None and np.array_equal(hidden, own))
+        if not same:
+            yield hidden, name
+
+
+def _causal(rows: int, columns: int) -> list[tuple[np.ndarray, str]]:
+    shifts = {0: "later positions hidden", -1: "later positions and the own one hidden", 1: "all but the next hidden"}
+    if columns != rows:
+        shifts[columns - rows] = "later positions hidden, counted from the end"
+    found = [(~np.tri(rows, columns, k, dtype=bool), w) for k, w in shifts.items()]
+    return [*found, (np.tri(rows, columns, -1, dtype=bool), "earlier positions hidden")]
+
+
+def _described(hidden: np.ndarray | None) -> str:
+    if hidden is None:
+        return "no mask"
+    for pattern, words in _causal(*hidden.shape[-2:]):
+        if np.array_equal(hidden, np.broadcast_to(pattern, hidden.shape)):
+            return words
+    return f"{hidden.mean():.0%} of the scores hidden"
+
+
+def _tested(
+    context: Context,
+    wanted: Wanted,
+    attention: Attention,
+    variant: tuple[str, tuple[str, str], Probabilities],
+) -> Candidate | None:
+    code, (in_a, in_b), probabilities = variant
+    edits = attention.edit(probabilities)
+    fused = any("attention" in n.node.op for n in (attention.node, *context.at_a.region[:_REGION]))
+    found = soon(context, wanted, edits, _SOON if fused else 1)
+    if found is None:
+        return None
+    node, node_a = attention.node, wanted.node(found)
+    return Candidate(
+        code,
+        edits,
+        node_a,
+        node,
+        fix_a=_fix(context.a, code, in_b, node_a),
+        fix_b=_fix(context.b, code, in_a, node),
+        detail=f"attention has {in_a} in {{A}}, {in_b} in {{B}}",
+        tested=True,
+    )
+
+
+_OPTIONS = {
+    ("torch", "attention-scale"): "F.scaled_dot_product_attention(q, k, v, scale=...), or a factor of q @ k.mT",
+    ("torch", "attention-mask"): "attn_mask=, is_causal=, key_padding_mask=; True of a boolean attn_mask takes part",
+    ("tensorflow", "attention-scale"): "a factor of the scores; keras.layers.MultiHeadAttention has 1/sqrt(key_dim)",
+    ("tensorflow", "attention-mask"): "attention_mask=, use_causal_mask=, mask_zero=; True takes part",
+    ("jax", "attention-scale"): "jax.nn.dot_product_attention(q, k, v, scale=...), or a factor of the scores",
+    ("jax", "attention-mask"): "jax.nn.dot_product_attention(..., mask=, is_causal=); True takes part",
+}
+
+
+def _fix(side: Side, code: str, words: str, node: LoweredNode | None) -> str:
+    return f"have {words} ({_OPTIONS[side.network.trace.framework, code]})  # at {place(node)}"
