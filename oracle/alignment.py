@@ -100,11 +100,15 @@ class Digest:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two networks with its exact run."""
+    """One of the two networks with its exact run.
+
+    `noise` is what `oracle.noise` has measured of its targets; an edit hardly changes it, so edited sides share it.
+    """
 
     network: Network
     run: Run
     _digests: dict[int, Digest] = field(default_factory=dict, repr=False)
+    noise: dict[frozenset[int], dict[int, float]] = field(default_factory=dict, repr=False)
 
     def digest(self, value: int) -> Digest | None:
         """The digest of a real value of the trace; None for integers, booleans and empty arrays."""
@@ -118,7 +122,7 @@ class Side:
 
     def changed(self, network: Network, run: Run) -> "Side":
         """The side with another run; digests of what did not change are kept."""
-        return Side(network, run, dict(self._digests))
+        return Side(network, run, dict(self._digests), self.noise)
 
     @cached_property
     def producers(self) -> dict[int, LoweredNode]:

@@ -20,6 +20,8 @@ _DRAWS = 2
 _SAFETY = 4.0
 # Below this share of the magnitude, or below the rounding on both sides, the noise is worth measuring.
 _SMALL = 1e-4
+# The float64 evaluation's own error is looked at where the difference is no more than a float32 rounding.
+_CARRIED = 2.0**-23
 
 
 def semantic_noise(a: Side, b: Side, pair: Pair, edited: bool = False) -> float:
@@ -35,12 +37,12 @@ def semantic_noise(a: Side, b: Side, pair: Pair, edited: bool = False) -> float:
     size = norm(semantics)
     if size == 0 or size > max(_SMALL * norm(_finite(x)), rounding):
         return 0.0
+    noise = constant_noise(a, pair.a, derived(a, b)) + constant_noise(b, pair.b, derived(b, a))
+    if size <= noise or size > max(_CARRIED * norm(_finite(x)), rounding):
+        return noise
     direction = semantics / size
-    noise = carrier_error(a.network, a.run, {pair.a: direction})
-    noise += carrier_error(b.network, b.run, {pair.b: pair.in_layout_of_b(direction, y)})
-    if size > noise:
-        noise += constant_noise(a, [pair.a], derived(a, b)) + constant_noise(b, [pair.b], derived(b, a))
-    return noise
+    noise += carrier_error(a.network, a.run, {pair.a: direction})
+    return noise + carrier_error(b.network, b.run, {pair.b: pair.in_layout_of_b(direction, y)})
 
 
 def means_the_same(a: Side, b: Side, pair: Pair) -> bool:
@@ -56,10 +58,14 @@ def _finite(x: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.asarray(x), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def derived(side: Side, other: Side) -> set[int]:
+def derived(side: Side, other: Side) -> frozenset[int]:
     """Parameters and buffers of `side` whose numbers `other` does not hold: they may be computed from its own."""
-    theirs = list(_stored(other).values())
-    return {i for i, x in _stored(side).items() if not any(np.array_equal(x, y) for y in theirs)}
+    theirs: dict[int, list[np.ndarray]] = {}
+    for y in _stored(other).values():
+        theirs.setdefault(y.size, []).append(y)
+    return frozenset(
+        i for i, x in _stored(side).items() if not any(np.array_equal(x, y) for y in theirs.get(x.size, ()))
+    )
 
 
 def _stored(side: Side) -> dict[int, np.ndarray]:
@@ -78,27 +84,42 @@ def working_format(side: Side) -> Format:
     return min(formats, key=lambda f: f.precision, default=format_named("float64"))
 
 
-def constant_noise(side: Side, targets: list[int], derived: set[int]) -> float:
-    """How far the targets move when every constant changes by half a unit of the format: the larger of two draws.
+def constant_noise(side: Side, target: int, derived: frozenset[int]) -> float:
+    """How far the target moves when every constant changes by half a unit of the format: the larger of two draws.
 
     Constants are leaves that no parameter or input is, numbers that are not whole, and the parameters in `derived`.
     """
-    u = working_format(side).u
-    if working_format(side).name == "float64":
-        return 0.0
+    if derived not in side.noise:
+        side.noise[derived] = _moved(side, derived)
+    return side.noise[derived].get(target, 0.0)
+
+
+def _moved(side: Side, derived: frozenset[int]) -> dict[int, float]:
+    """What `constant_noise` is for every target of the recording."""
+    format_ = working_format(side)
+    moved: dict[int, float] = {}
     generator = np.random.default_rng(7)
-    moved = 0.0
-    for _ in range(_DRAWS):
-        edits = _perturbed(side, u, derived, generator)
+    for _ in range(_DRAWS if format_.name != "float64" else 0):
+        edits = _perturbed(side, format_.u, derived, generator)
         if not edits.leaves and not edits.nodes:
-            return 0.0
-        run = side.network.edited(side.run, edits)
-        squares = [float(np.sum(np.nan_to_num(run.values[t] - side.run.values[t]) ** 2)) for t in targets]
-        moved = max(moved, float(np.sqrt(sum(squares))))
-    return _SAFETY * moved
+            break
+        with np.errstate(all="ignore"):
+            run = side.network.edited(side.run, edits)
+        for t in _targets(side):
+            far = _SAFETY * norm(_finite(difference(run.values[t], side.run.values[t])))
+            moved[t] = max(moved.get(t, 0.0), far)
+    return moved
 
 
-def _perturbed(side: Side, u: float, derived: set[int], generator: np.random.Generator) -> Edits:
+def _targets(side: Side) -> set[int]:
+    found: set[int] = set()
+    for step in side.network.trace.steps:
+        found.update(step.outputs.values(), step.gradients.values(), step.parameters.values(), step.buffers.values())
+        found.update(() if step.loss is None else (step.loss,))
+    return {t for t in found if side.run.values[t].dtype.kind == "f"}
+
+
+def _perturbed(side: Side, u: float, derived: frozenset[int], generator: np.random.Generator) -> Edits:
     leaves = {}
     for value in side.network.trace.values.values():
         if (value.role == "constant" or value.id in derived) and value.dtype in FORMATS and value.array is not None:
