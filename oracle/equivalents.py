@@ -8,6 +8,7 @@ a difference of meaning stays: relative to the largest element, what float64 lea
     more                          another meaning.
 """
 
+import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -57,8 +58,20 @@ class Setting:
 
     @property
     def differs(self) -> bool:
-        """Whether both sides have a default and the two are not the same."""
-        return bool(self.keras_default and self.torch_default) and self.keras_default != self.torch_default
+        """Whether both sides have a default and the two do not mean the same."""
+        ours, theirs = self.keras_default, self.torch_default
+        return bool(ours and theirs) and _meant(ours) != _meant(theirs)
+
+
+def _meant(default: str) -> object:
+    """What a default says: (1, 1) is 1, "valid" is 0, and None and False are 0, nothing."""
+    try:
+        value = ast.literal_eval(default)
+    except (ValueError, SyntaxError):
+        return default
+    if isinstance(value, tuple) and len(set(value)) == 1:
+        (value,) = set(value)
+    return 0 if value in (None, False, "valid") else value
 
 
 @dataclass(frozen=True)
