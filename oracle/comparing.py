@@ -14,8 +14,9 @@ import numpy as np
 
 from oracle.accusing import Finding, accuse, proved, unstable
 from oracle.alignment import Alignment, Divergence, Side, align, difference, divergence, norm
-from oracle.comparison import Comparison, Line, Meaning, Part, Target
+from oracle.comparison import Cause, Comparison, DriftPart, Line, Meaning, Part, Target
 from oracle.compiled import ran
+from oracle.drift import by_operation, by_step
 from oracle.errors import OracleError
 from oracle.missing_gradients import missing_gradients
 from oracle.network import Network
@@ -27,6 +28,8 @@ from oracle.trace import Trace
 
 # So many accused operations are proved one by one.
 _MOST_ACCUSED = 4
+# Causes that carrying the weights over would settle.
+_PORTABLE = ("weights-differ", "weights-not-loaded", "kernel-layout", "gate-order")
 
 
 def compare(
@@ -104,8 +107,28 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
         _lines(side_a, divergence(side_a, alignment.a_to_b, [p.a for p in pairs])),
         _lines(side_b, divergence(side_b, alignment.b_to_a, [p.b for p in pairs])),
-        tuple(search.notes) if search else (),
+        _notes(side_a, side_b, causes, search),
+        by_step(measured) if last else (),
+        tuple(_drift_parts(side_a, side_b, pairs)) if last else (),
     )
+
+
+def _notes(a: Side, b: Side, causes: list[Cause], search: Search | None) -> tuple[str, ...]:
+    notes = list(search.notes) if search else []
+    for name, side in (("A", a), ("B", b)):
+        unknown = sorted({n.node.op for n in side.network.self_referenced})
+        if unknown:
+            notes.append(f"operations of {name} without a lowering, taken as they ran: {', '.join(unknown)}")
+    if any(c.code in _PORTABLE for c in causes):
+        notes.append("the weights differ: oracle.port(src, dst) carries them over by structure and says what it mapped")
+    return tuple(notes)
+
+
+def _drift_parts(a: Side, b: Side, pairs: list[Pair]) -> list[DriftPart]:
+    """Who made the rounding in the last weights, on either side."""
+    last = max(p.step for p in pairs)
+    weights = [p for p in pairs if p.kind == "parameters" and p.step == last]
+    return by_operation("A", a, (p.a for p in weights)) + by_operation("B", b, (p.b for p in weights))
 
 
 def _accusations(a: Side, b: Side, alignment: Alignment) -> list[Finding]:

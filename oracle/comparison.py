@@ -58,7 +58,7 @@ class Cause:
 
     `share` is the part of the semantic difference that the edit removed (where several causes act, of what the earlier
     ones left), `residual` the norm that remained after it. `fix_a` or `fix_b` is what either side writes to mean what
-    the other means; `fix` is both.
+    the other means; `fix` is both. `reproduction` is a script that shows the two numbers.
     """
 
     code: str
@@ -70,11 +70,37 @@ class Cause:
     fix_a: str
     fix_b: str
     detail: str
+    reproduction: str = ""
 
     @property
     def fix(self) -> str:
         """The fix on either side, one line each."""
         return "\n".join(f"{side}: {text}" for side, text in (("A", self.fix_a), ("B", self.fix_b)) if text)
+
+
+@dataclass(frozen=True)
+class DriftStep:
+    """How far one kind of target ("loss", "parameters", ...) had drifted apart after one step: norms of the parts."""
+
+    step: int
+    kind: str
+    difference: float
+    semantics: float
+    rounding_a: float
+    rounding_b: float
+
+
+@dataclass(frozen=True)
+class DriftPart:
+    """What one operation, in one step, made of the rounding in a side's last weights: signed, and as a share of it."""
+
+    side: str
+    step: int
+    phase: str
+    op: str
+    scope: str
+    contribution: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -114,6 +140,8 @@ class Comparison:
     nodes_a: tuple[Line, ...] = ()
     nodes_b: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
+    drift: tuple[DriftStep, ...] = ()
+    drift_by_operation: tuple[DriftPart, ...] = ()
 
     @property
     def semantics(self) -> Mapping[str, float]:
@@ -129,6 +157,12 @@ class Comparison:
     def rounding_b(self) -> Mapping[str, float]:
         """Norm of B's rounding error, by target."""
         return {t.name_a: t.rounding_b.norm for t in self.targets}
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The machine-readable codes of the findings, each once; "rounding-only" where there is none."""
+        found = [c.code for c in self.causes] + [o.code for o in self.accused]
+        return tuple(dict.fromkeys(found)) or ("rounding-only",)
 
     @property
     def exit_code(self) -> int:
@@ -151,6 +185,7 @@ class Comparison:
         data = asdict(self)
         data["headline"] = self.headline()
         data["exit_code"] = self.exit_code
+        data["codes"] = list(self.codes)
         for target, plain in zip(self.targets, data["targets"], strict=True):
             plain["same"] = target.same
         for cause, plain in zip(self.causes, data["causes"], strict=True):

@@ -22,6 +22,7 @@ from oracle.comparison import Cause
 from oracle.network import Edits, Values
 from oracle.noise import means_the_same
 from oracle.pairing import Pair, in_best_layout, pair_inputs
+from oracle.reproducing import reproduction
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
 
 MOST_CAUSES = 12
@@ -219,9 +220,9 @@ class Search:
 
     def _record(self, candidate: Candidate, before: State, after: State) -> None:
         """Note the cause, and those that were proved together with it, each with what it leaves of the difference."""
-        remaining = before.remaining
+        remaining, script = before.remaining, reproduction(before, after)
         for cause, left in zip((candidate, *candidate.also), self._proofs(candidate, before, after), strict=True):
-            self._note(cause, remaining, left)
+            self._note(cause, remaining, left, script)
             remaining = left
 
     def _proofs(self, candidate: Candidate, before: State, after: State) -> list[float]:
@@ -235,7 +236,7 @@ class Search:
             left.append(trial.applied(composed(edits, before.edits_b)).remaining)
         return [*left, after.remaining]
 
-    def _note(self, candidate: Candidate, before: float, after: float) -> None:
+    def _note(self, candidate: Candidate, before: float, after: float, script: str) -> None:
         cause = Cause(
             candidate.code,
             place(candidate.node_a),
@@ -246,6 +247,7 @@ class Search:
             candidate.fix_a,
             candidate.fix_b,
             candidate.detail.replace("{A}", "A").replace("{B}", "B"),
+            script,
         )
         same = [c for c in self.causes if (c.code, c.fix) == (cause.code, cause.fix)]
         if same:  # the same cause acts again, in the backward pass, in the next step or on another path
