@@ -83,7 +83,7 @@ def _along_the_mean(
 ) -> tuple[Attribution, dict[int, float]]:
     """The contributions by the adjoints of the mean of both runs with the jumps of decisions; every noticed bend."""
     total, direction = target
-    deviations = Lazy(lambda i: finite(network.actual[i] - exact.values[i]))
+    deviations = Lazy(lambda i: _deviation(network, exact, i))
     middle = Lazy(lambda i: Mean(network.actual[i], exact.values[i]))
     moved = network.influenced(errors)
     contributions, bends = dict.fromkeys(errors, 0.0), {}
@@ -123,13 +123,17 @@ def _along_the_path(network: Network, errors: Values, target: tuple[float, Value
 
 def total_error(network: Network, exact: Run, targets: Mapping[str, int]) -> tuple[float, Values]:
     """The total error of the targets and the cotangents that measure it: signed for one number, else a norm."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        differences = {i: finite(network.actual[i] - exact.values[i]) for i in dict.fromkeys(targets.values())}
+    differences = {i: _deviation(network, exact, i) for i in dict.fromkeys(targets.values())}
     if len(differences) == 1 and next(iter(differences.values())).size == 1:
         ((i, difference),) = differences.items()
         return float(difference.reshape(())), {i: np.ones(difference.shape)}
     size = norm(*differences.values())
     return size, {i: d / size for i, d in differences.items()} if size else {i: d for i, d in differences.items()}
+
+
+def _deviation(network: Network, exact: Run, value: int) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return finite(network.actual[value] - exact.values[value])
 
 
 def _dot(x: np.ndarray, y: np.ndarray) -> float:

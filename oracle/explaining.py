@@ -4,16 +4,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from oracle.attribution import Attribution, attribute
+from oracle.attribution import Attribution, attribute, total_error
+from oracle.carrier import carrier_error
+from oracle.errors import OracleError
 from oracle.explanation import Decision, Explanation, NodeReport
-from oracle.lowered import LoweredNode
+from oracle.lowered import LoweredNode, is_real
 from oracle.network import Network, Progress, Run, Values, finite, is_nothing, target_values
 from oracle.node_budget import NOT_MEASURED, BudgetUse, budget_use
+from oracle.norms import norm
+from oracle.threads import one_thread_for_small
 from oracle.trace import Trace
+from oracle.turned import decisions_turned
 
+# The largest network, in elements of all its values, whose own arithmetic is bounded: the bound costs a pass of balls.
+CERTIFIED = 100_000_000
 _SILENT: Progress = lambda done, total: None  # noqa: E731 - the default of a callback
 
 
+@one_thread_for_small
 def explain(
     trace: Trace, target: str | None = None, *, budgets: bool = True, progress: Progress = _SILENT
 ) -> Explanation:
@@ -26,10 +34,11 @@ def explain(
         budgets: measure each operation's use of its rounding budget.
         progress: called with (done, total) steps.
 
-    Raises `OracleError` for an unknown target or a trace without arrays, each with what to do.
+    Raises `OracleError` for a target that is unknown or holds no real numbers, and for a trace without arrays, each
+    with what to do.
     """
     target = target or ("loss" if trace.loss is not None else "outputs")
-    targets = target_values(trace, target)
+    targets = real_targets(trace, target)
     network = Network(trace)
     count = len(network.nodes) * (4 if budgets else 3)
     errors = network.local_errors(lambda done, _: progress(done, count))
@@ -38,6 +47,7 @@ def explain(
     found = attribute(network, errors, exact, targets)
     progress(3 * len(network.nodes), count)
     uses = _budget_uses(network, errors, lambda done: progress(3 * len(network.nodes) + done, count)) if budgets else {}
+    _, direction = total_error(network, exact, targets)
     reports = tuple(_report(network, node, (errors, exact, found, uses)) for node in network.nodes)
     return Explanation(
         target=target,
@@ -50,10 +60,22 @@ def explain(
         framework=f"{trace.framework} {trace.version}",
         execution=trace.observation.execution,
         unchanged=trace.observation.unchanged,
+        carrier_error=carrier_error(network, exact, direction) if _size(network) <= CERTIFIED else float("nan"),
         decision=_decision(network, exact, trace.outputs),
         compilation=_compilation(network, trace),
         missing=tuple(sorted({n.node.op for n in network.self_referenced})),
     )
+
+
+def real_targets(trace: Trace, target: str) -> dict[str, int]:
+    """The values that `target` names, those of real numbers: integers and booleans have no error to attribute."""
+    found = {name: i for name, i in target_values(trace, target).items() if is_real(trace.values[i].dtype)}
+    if not found:
+        raise OracleError(
+            f"the target {target!r} holds integers or booleans alone, which have no error to attribute",
+            "let the model also return the numbers from which they are decided, or name another target",
+        )
+    return found
 
 
 def _budget_uses(network: Network, errors: Values, progress: object) -> dict[int, BudgetUse]:
@@ -95,7 +117,7 @@ def _report(
         budget_probable=use.probable,
         budget_worst=use.worst,
         condition=_condition(network, node, exact, inherited),
-        flips=found.flips.get(n.index, sum(exact.flips.get(o, 0) for o in node.decisions)),
+        flips=decisions_turned(network, node, exact),
         self_referenced=node.self_referenced and bool(node.outputs),
     )
 
@@ -117,19 +139,32 @@ def _condition(network: Network, node: LoweredNode, exact: Run, inherited: list[
     return leaving / entering if entering else float("nan")
 
 
+def _size(network: Network) -> int:
+    return sum(a.size for a in network.actual.values())
+
+
 def _decision(network: Network, exact: Run, outputs: Mapping[str, int]) -> Decision | None:
-    """The closest arg-max along the last axis of the first output that has one."""
+    """The arg-max along the last axis of the first output that has one, in the row that is nearest to turning."""
     for value in outputs.values():
         actual = network.actual[value]
         if actual.ndim >= 1 and actual.shape[-1] > 1 and actual.dtype.kind == "f" and actual.size:
             rows, true = actual.reshape(-1, actual.shape[-1]), exact.values[value].reshape(-1, actual.shape[-1])
-            order = np.argsort(true, -1)[:, -2:]
-            gap = np.diff(np.take_along_axis(true, order, -1), axis=-1)[:, 0]
-            change = np.abs(np.diff(np.take_along_axis(rows, order, -1), axis=-1)[:, 0] - gap)
-            closest = int(np.argmin(gap))
-            flipped = int(np.sum(np.argmax(rows, -1) != np.argmax(true, -1)))
-            return Decision(len(rows), float(gap[closest]), float(change[closest]), flipped)
+            if np.isfinite(rows).all() and np.isfinite(true).all():
+                return _closest_call(rows, true)
     return None
+
+
+def _closest_call(rows: np.ndarray, true: np.ndarray) -> Decision:
+    """A class overtakes the first where the error of their gap exceeds the gap."""
+    first = np.argmax(true, -1)[:, None]
+    gaps = np.take_along_axis(true, first, -1) - true
+    changes = gaps - (np.take_along_axis(rows, first, -1) - rows)
+    others = np.arange(true.shape[-1]) != first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        risk = np.where(others, np.where(gaps > 0, changes / gaps, np.where(changes > 0, np.inf, 0.0)), -np.inf)
+    worst = np.unravel_index(int(np.argmax(risk)), risk.shape)
+    flipped = int(np.sum(np.argmax(rows, -1) != first[:, 0]))
+    return Decision(len(rows), float(gaps[worst]), float(changes[worst]), flipped)
 
 
 def _compilation(network: Network, trace: Trace) -> float | None:
@@ -141,8 +176,7 @@ def _compilation(network: Network, trace: Trace) -> float | None:
 
 
 def _norm(arrays: list[np.ndarray]) -> float:
-    wide = [np.asarray(a, np.float64) for a in arrays if not is_nothing(a)]
-    return float(np.sqrt(sum(float(np.vdot(a, a)) for a in (a.ravel("K") for a in wide))))
+    return norm(*(a for a in arrays if not is_nothing(a)))
 
 
 def _rms(arrays: list[np.ndarray]) -> float:

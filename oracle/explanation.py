@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,10 @@ class NodeReport:
 
 @dataclass(frozen=True)
 class Decision:
-    """Does it matter: the closest call of the outputs' arg-max against the error that could turn it.
+    """Does it matter: the arg-max of an outputs' row that is nearest to turning, against the error that could turn it.
 
-    `margin` is the smallest gap between the two largest outputs of a row, `error` the error of that gap,
-    `flipped` how many rows exact arithmetic decides otherwise.
+    `margin` is the gap there between the largest output and the one that comes closest to overtaking it, `error` how
+    much the run closed that gap (negative: widened), `flipped` how many rows exact arithmetic decides otherwise.
     """
 
     rows: int
@@ -77,7 +77,8 @@ class Explanation:
 
     `total` is the norm of the target's error (signed for a loss); `remainder` what the contributions leave of it;
     `completeness` the largest relative |F(d) - actual|, zero for a faithful trace; `points` the quadrature points
-    used; `carrier_error` a bound of the float64 arithmetic's own error in the total, where it was certified.
+    used; `carrier_error` a bound, to first order, of the float64 arithmetic's own error in the total (NaN where the
+    network is too large to have been certified): an explanation of an error that is not far larger says little.
     """
 
     target: str
@@ -115,28 +116,40 @@ class Explanation:
             sums[of(node)] = sums.get(of(node), 0.0) + node.contribution
         return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
 
+    @property
+    def flips(self) -> dict[str, int]:
+        """Decisions that exact arithmetic takes otherwise, by operation, most first."""
+        sums: dict[str, int] = {}
+        for node in self.nodes:
+            if node.flips:
+                sums[node.op] = sums.get(node.op, 0) + node.flips
+        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
     def sentence(self) -> str:
         """One sentence: how large the error is, and who made most of it."""
         relative = abs(self.total) / self.magnitude if self.magnitude else 0.0
         head = f"{self.target}: error {self.total:.3g} ({relative:.2g} of its magnitude)"
+        unknown = sum(n.self_referenced for n in self.nodes)
+        if unknown:
+            head += f", {unknown} of {len(self.nodes)} operations self-referenced"
         top = self.blame(1)
-        if not self.total or not top:
+        if not top or not (self.total or top[0].accused):
             return f"{head}; every operation is exact on this path."
         node = top[0]
-        place = node.scope or node.op
-        share = node.contribution / self.total
-        verdict = (
-            f"beyond its rounding budget ({node.budget_used:.3g}x)"
-            if node.accused
-            else f"rounding, {node.budget_used:.1%} of its budget"
-        )
-        return f"{head}; the largest part, {share:.0%}, is made by {node.op} in {place}: {verdict}."
+        place = f"{node.op} in {node.scope}" if node.scope else node.op
+        share = f"{node.contribution / self.total:.0%} of the error" if self.total else "none of the error"
+        if node.accused:
+            others = f", and {len(self.accused) - 1} more" if len(self.accused) > 1 else ""
+            return f"{head}; {place} is beyond its rounding budget ({node.budget_used:.3g}x) and makes {share}{others}."
+        if node.suspect:
+            return f"{head}; {place} errs more than rounding is likely to ({node.budget_probable:.3g}x), {share}."
+        return f"{head}; the largest part, {share}, is made by {place}: rounding, {node.budget_used:.1%} of its budget."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
         data = asdict(self)
-        data["nodes"] = [asdict(n) | {"accused": n.accused} for n in self.nodes]
-        data["sentence"] = self.sentence()
+        data["nodes"] = [asdict(n) | {"accused": n.accused, "suspect": n.suspect} for n in self.nodes]
+        data["sentence"], data["flips"] = self.sentence(), self.flips
         return data
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -150,7 +163,7 @@ class Explanation:
         """A pandas DataFrame with one row for each node."""
         import pandas as pd  # noqa: PLC0415 - an optional extra
 
-        return pd.DataFrame([asdict(n) | {"accused": n.accused} for n in self.nodes])
+        return pd.DataFrame([asdict(n) | {"accused": n.accused, "suspect": n.suspect} for n in self.nodes])
 
     def to_html(self, path: str | Path) -> Path:
         """One self-contained page, opened offline."""
@@ -166,14 +179,42 @@ class Explanation:
         return explanation_fragment(strict(self.to_dict()))
 
     def __str__(self) -> str:
-        return "\n".join([self.sentence(), *_table(self.blame())])
+        return "\n".join([self.sentence(), *_table(self), *_remarks(self)])
 
 
-def _table(nodes: Iterable[NodeReport]) -> list[str]:
-    rows = [f"{'contribution':>13} {'budget':>8}  operation"]
-    for n in nodes:
-        rows.append(f"{n.contribution:>13.3g} {n.budget_used:>8.2g}  {n.op}  {n.scope}  {n.phase}  {n.source}")
+def _table(found: Explanation) -> list[str]:
+    rows = [f"{'contribution':>13} {'share':>6} {'budget':>8}  operation"]
+    for n in found.blame():
+        share = f"{n.contribution / found.total:.0%}" if found.total else "-"
+        place = "  ".join(part for part in (n.op, n.scope, n.phase, n.source) if part)
+        rows.append(f"{n.contribution:>13.3g} {share:>6} {n.budget_used:>8.2g}  {place}")
     return rows
+
+
+def _remarks(found: Explanation) -> list[str]:
+    """What else a reader must know: decisions, where the error was made, and how far the explanation itself holds."""
+    lines = []
+    phases = {k: v for k, v in found.grouped("phase").items() if v}
+    if len(phases) > 1 and found.total:
+        lines.append("made in: " + ", ".join(f"{phase} {part / found.total:.0%}" for phase, part in phases.items()))
+    if found.flips:
+        counts = ", ".join(f"{op} {count}" for op, count in list(found.flips.items())[:5])
+        lines.append(f"decided otherwise than in exact arithmetic: {counts}")
+    if found.decision is not None:
+        d = found.decision
+        turned = f"{d.flipped} of {d.rows} rows turned" if d.flipped else f"none of {d.rows} rows turned"
+        lines.append(
+            f"arg-max of the outputs: {turned}; the nearest has a margin of {d.margin:.3g}, closed by {d.error:.3g}"
+        )
+    if found.compilation is not None:
+        lines.append(f"compilation: the compiled form differs from the recorded eager one by {found.compilation:.3g}")
+    if found.missing:
+        lines.append(
+            f"self-referenced (no lowering; what they inherit is not followed): {', '.join(found.missing[:5])}"
+        )
+    own = "an unknown amount" if math.isnan(found.carrier_error) else f"less than {found.carrier_error:.2g}"
+    lines.append(f"left unexplained {found.remainder:.2g}; the explanation's own arithmetic errs by {own}")
+    return lines
 
 
 def strict(value: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from oracle.errors import OracleError
-from oracle.lowered import LoweredNode, is_real
-from oracle.network import IncompleteTraceError, Network, Run, target_values
+from oracle.explaining import real_targets
+from oracle.lowered import LoweredNode
+from oracle.network import IncompleteTraceError, Network, Run
 from oracle.precision_plan import FormatPlan, Kept, Need, PrecisionPlan, layer_of
 from oracle.precision_run import LowFormat, LowPrecision, Roundings, Scores, low_format, predicted_errors
 from oracle.recording import framework_of, record
@@ -57,7 +58,7 @@ def plan_precision(
     live = None if isinstance(model_or_trace, Trace) else (model_or_trace, inputs, options)
     target = target or ("loss" if trace.loss is not None else "outputs")
     network = Network(trace)
-    goal = _Goal(network, network.run(), target, target_values(trace, target))
+    goal = _Goal(network, network.run(), target, real_targets(trace, target))
     return PrecisionPlan({low.name: _plan(goal, low, verified, live if execute else None) for low in chosen})
 
 
@@ -168,7 +169,7 @@ def _executed(goal: _Goal, low: LowFormat, live: tuple[Any, Any, Mapping[str, An
         in_format = importlib.import_module("oracle.adapters.in_format")
         copied, cast, changed = in_format.in_format(framework, model, inputs, low.name, options)
         trace = record(copied, cast, **{**changed, "full": True})
-        found = target_values(trace, goal.name)
+        found = real_targets(trace, goal.name)
     except (OracleError, IncompleteTraceError) as error:
         return float("nan"), str(error)
     except Exception as error:  # whatever a framework says of a precision it lacks, the plan stands
@@ -176,4 +177,4 @@ def _executed(goal: _Goal, low: LowFormat, live: tuple[Any, Any, Mapping[str, An
     if found.keys() != goal.values.keys():
         return float("nan"), "the copy returned other values than the model"
     arrays = {goal.values[name]: np.asarray(trace.values[i].array, np.float64) for name, i in found.items()}
-    return goal.distance({i: x for i, x in arrays.items() if is_real(goal.network.trace.values[i].dtype)}), ""
+    return goal.distance(arrays), ""

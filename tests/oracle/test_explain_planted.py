@@ -8,7 +8,7 @@ from oracle.recording import record
 
 torch = pytest.importorskip("torch")
 
-from planted import FAULTS, Planting, deep_model  # noqa: E402 - needs torch
+from planted import Planting, deep_model  # noqa: E402 - needs torch
 
 
 def _trace(phase, place, fault):
@@ -19,7 +19,7 @@ def _trace(phase, place, fault):
     return trace, planting
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ["1 + 2^-12", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("phase", "target"), [("forward", "loss"), ("backward", "gradients")])
 def test_a_planted_operation_is_blamed_first_wherever_it_is(phase, target, fault):
     _, clean = _trace(phase, -1, fault)
