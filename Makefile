@@ -31,7 +31,7 @@ types: $(VENV)/.test $(VENV)/.wheel
 	  --cache-dir $(CURDIR)/.mypy_cache
 
 bench: $(VENV)/.all $(VENV)/.wheel  ## Ratios measured side by side in one run.
-	$(OUTSIDE) $(BIN)/python $(CURDIR)/benchmarks/truth.py
+	$(OUTSIDE) for script in truth networks; do $(BIN)/python $(CURDIR)/benchmarks/$$script.py; done
 
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null \

@@ -97,3 +97,9 @@ def chain_of(depth: int) -> Workload:
     torch.manual_seed(0)
     x = torch.randn(4, 64)
     return Workload(f"chain of {depth}", chain(depth), x, torch.zeros(4, 64), nn.MSELoss())
+
+
+def thousand() -> tuple[nn.Module, torch.Tensor]:
+    """A model whose forward pass runs about a thousand operations, and its input: for the command line."""
+    torch.manual_seed(0)
+    return transformer(128, 26), torch.randn(4, 64, 128)
