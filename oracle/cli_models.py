@@ -60,6 +60,7 @@ def compare(
     input: Input = None,
     input_a: Annotated[Path | None, typer.Option(help="Inputs of A, in A's layout.")] = None,
     input_b: Annotated[Path | None, typer.Option(help="Inputs of B, in B's layout.")] = None,
+    reproduce: Annotated[bool, typer.Option("--reproduce", help="Print a script for each cause.")] = False,
     html: Html = None,
     json: Json = None,
 ) -> None:
@@ -69,6 +70,8 @@ def compare(
     (side_a, inputs_a), (side_b, inputs_b) = (_side(s, own or input) for s, own in ((a, input_a), (b, input_b)))
     found = compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b)
     print(found)
+    for cause in found.causes if reproduce else ():
+        print(f"\n# {cause.code}: {cause.detail}\n{cause.reproduction}")
     _write(found, html, json)
     raise typer.Exit(found.exit_code)
 
