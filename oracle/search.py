@@ -177,9 +177,10 @@ class Search:
         """The best proved hypothesis at the first divergence, and the state after it."""
         best: tuple[tuple[bool, int, float], Candidate, State] | None = None
         for candidate, exchanged in self._candidates(state):
-            settles = best is not None and (candidate.transplant or (best[0][0] and _clean(state, best[2])))
-            if best is not None and settles and candidate.priority > best[1].priority:
-                break
+            if best is not None and candidate.priority > best[1].priority:
+                trusted = best[0][0] or best[1].tested
+                if candidate.transplant or (trusted and _clean(state, best[2])):
+                    break
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
                 break

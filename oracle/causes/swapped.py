@@ -1,0 +1,108 @@
+"""The same operations in another order: activation and normalisation exchanged, a norm before or after the residual."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from oracle.alignment import Side
+from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.local import Wanted, downstream, overridden, soon
+from oracle.lowered import LoweredNode
+from oracle.network import Edits, Values
+
+_REGION = 20
+_SOON = 60
+_NORMS = ("layer_norm", "group_norm", "batch_norm", "rms_norm", "layernorm", "batchnorm")
+_LINEAR = ("mm", "matmul", "conv", "linear", "view", "reshape", "transpose", "permute", "clone", "copy")
+
+
+@hypothesis(priority=16)
+def exchanged_nodes(context: Context) -> Iterator[Candidate]:
+    """Two operations of B, one upon the other, take each other's place."""
+    wanted, side = Wanted(context), context.b
+    for first in context.at_b.region[:_REGION]:
+        y = first.outputs[0]
+        for second in side.consumers.get(y, ())[:1]:
+            if len(side.consumers[y]) > 1 or not (_is_simple(side, first) and _is_simple(side, second)):
+                continue
+            edits = _exchanged(side, first, second)
+            found = soon(context, wanted, edits, 3)
+            if found is not None:
+                names = f"{first.node.op} and {second.node.op}"
+                node_a = wanted.node(found)
+                yield Candidate(
+                    "node-order",
+                    edits,
+                    node_a,
+                    first,
+                    fix_a=f"exchange {names} around {place(node_a)}",
+                    fix_b=f"exchange {names}: {second.node.op} first  # at {place(first)}",
+                    detail=f"{{B}} applies {first.node.op} before {second.node.op}, {{A}} after it",
+                    tested=True,
+                )
+
+
+def _is_simple(side: Side, node: LoweredNode) -> bool:
+    """Whether the node is an operation on one array, with stored numbers at most beside it."""
+    others = node.reals[1:]
+    named = any(word in node.node.op.lower() for word in _LINEAR)
+    return bool(node.reals) and not named and all(i not in side.producers for i in others)
+
+
+def _exchanged(side: Side, first: LoweredNode, second: LoweredNode) -> Edits:
+    x, y, z = first.reals[0], first.outputs[0], second.outputs[0]
+
+    def second_on_x(values: Values) -> np.ndarray:
+        return side.network.apply(second, {**values, y: values[x]})[z]
+
+    def first_on_it(values: Values) -> np.ndarray:
+        return side.network.apply(first, {**values, x: second_on_x(values)})[y]
+
+    return overridden(side, {y: second_on_x, z: first_on_it})
+
+
+@hypothesis(priority=11)
+def norm_before_residual(context: Context) -> Iterator[Candidate]:
+    """B normalises what enters a residual branch; A normalises the sum instead."""
+    wanted, side = Wanted(context), context.b
+    for norm in context.at_b.region[:_REGION]:
+        if not norm.reals or not any(word in norm.node.op.lower() for word in _NORMS):
+            continue
+        total = _residual(side, norm)
+        if total is None:
+            continue
+        edits = _after_residual(side, norm, total)
+        found = soon(context, wanted, edits, _SOON)
+        if found is not None:
+            yield Candidate(
+                "norm-order",
+                edits,
+                wanted.node(found),
+                norm,
+                fix_a="normalise before the residual branch, x + f(norm(x)) (torch: norm_first=True)",
+                fix_b="normalise after the residual branch, norm(x + f(x)) (torch: norm_first=False)",
+                detail="{B} computes x + f(norm(x)), {A} norm(x + f(x))",
+                tested=True,
+            )
+
+
+def _residual(side: Side, norm: LoweredNode) -> LoweredNode | None:
+    """The node that adds the norm's input to what came of its output."""
+    x, shape = norm.reals[0], side.run.values[norm.reals[0]].shape
+    for node in downstream(side, norm.outputs[0], 200):
+        if x in node.reals and len(node.reals) == 2 and side.run.values[node.outputs[0]].shape == shape:
+            return node
+    return None
+
+
+def _after_residual(side: Side, norm: LoweredNode, total: LoweredNode) -> Edits:
+    x, y, z = norm.reals[0], norm.outputs[0], total.outputs[0]
+
+    def normalised(values: Values) -> np.ndarray:
+        return side.network.apply(norm, {**values, x: side.network.apply(total, values)[z]})[y]
+
+    return overridden(side, {y: _reading(x), z: normalised})
+
+
+def _reading(value: int) -> Callable[[Values], np.ndarray]:
+    return lambda values: values[value]
