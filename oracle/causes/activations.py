@@ -13,6 +13,7 @@ import scipy.special as sp
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, layer_of, place, replaced_output
+from oracle.causes.local import downstream
 from oracle.lowered import LoweredNode
 from oracle.network import Values
 
@@ -71,6 +72,7 @@ FAMILIES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 }
 _AGREE = 1e-6
 _REGION = 20
+_BEHIND = 4
 # Parameters are looked for among these, and between them where none fits.
 _GRID = (0.01, 0.05, 0.1, 1 / 6, 0.2, 0.25, 0.3, 0.5, 1.0, 1.5, 1.702, 2.0, 3.0, 6.0, 8.0, 20.0)
 # Families in which a parameter can only be read off elements of the values themselves.
@@ -83,9 +85,13 @@ def other_activation(context: Context) -> Iterator[Candidate]:
     for x_b, node_b, name_b in _applied(context.b, context.at_b.region[:_REGION], context.alignment.b_to_a):
         for x_a in context.matched(x_b):
             for name_a, node_a in _known(context.a, x_a, context.at_a.region[:_REGION]):
-                if name_a != name_b and "identity" not in (name_a, name_b):
+                if name_a == name_b or "identity" in (name_a, name_b):
+                    continue
+                if not _one_too_many(context.b, x_b, node_b, name_a) and not _one_too_many(
+                    context.a, x_a, node_a, name_b
+                ):
                     yield Candidate(
-                        _code(name_a, name_b),
+                        code_of(name_a, name_b),
                         replaced_output(node_b, functools.partial(_apply, _function(name_a), x_b)),
                         node_a,
                         node_b,
@@ -93,6 +99,16 @@ def other_activation(context: Context) -> Iterator[Candidate]:
                         fix_b=_fix(context.b, node_b, name_a),
                         detail=f"{name_a} in {{A}}, {name_b} in {{B}}",
                     )
+
+
+def _one_too_many(side: Side, x: int, node: LoweredNode, name: str) -> bool:
+    """Whether the side applies the activation `name` too, right after the node or in it: then there is one too many."""
+    y = side.run.values[node.outputs[0]]
+    behind = [(y, side.run.values[n.outputs[0]]) for n in downstream(side, node.outputs[0], _BEHIND) if n.outputs]
+    within = [(side.run.values[i], y) for i in node.reals if i != x]
+    pairs = [(u, v) for u, v in (*behind, *within) if u.shape == v.shape]
+    with np.errstate(all="ignore"):
+        return any(_equal(_function(name)(u), v) for u, v in pairs)
 
 
 def _apply(function: Function, x: int, values: Values) -> np.ndarray:
@@ -179,7 +195,8 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.max(np.abs(a - b), initial=0.0) <= _AGREE * size)
 
 
-def _code(a: str, b: str) -> str:
+def code_of(a: str, b: str) -> str:
+    """What it means that one side applies activation `a` and the other `b`."""
     if a.startswith("gelu") and b.startswith("gelu"):
         return "gelu-form"
     return "activation-slope" if _family(a) == _family(b) else "activation-variant"

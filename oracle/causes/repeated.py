@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import scipy.special as sp
 
+from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
-from oracle.causes.local import upstream
+from oracle.causes.activations import code_of, identify
+from oracle.causes.local import downstream, upstream
 from oracle.lowered import LoweredNode
 from oracle.network import Values
 
@@ -24,10 +26,10 @@ FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "square": (np.square, "extra-node"),
 }
 
-_NODES, _STEPS = 20, 12
+_NODES, _STEPS, _BESIDE = 20, 12, 5
 
 
-@hypothesis(priority=30)
+@hypothesis(priority=18)
 def extra_node(context: Context) -> Iterator[Candidate]:
     """B transforms a value that A uses as it is: the value takes the place of what B makes of it."""
     for node in context.at_b.region[:_NODES]:
@@ -93,18 +95,45 @@ def _named(context: Context, read: tuple[LoweredNode, int], x: np.ndarray, y: np
         with np.errstate(all="ignore"):
             if np.allclose(function(x), y, rtol=1e-9, atol=1e-300, equal_nan=True):
                 return name, _once_or_twice(context, node, name, code)
-    return node.node.op, "extra-node"
+    behind = (context.b.run.values[n.outputs[0]] for n in downstream(context.b, node.outputs[0], 2) if n.outputs)
+    called = (_as_activations(context.b, origin, z) for z in (y, *behind))
+    return next((c for c in called if c), (node.node.op, "extra-node"))
+
+
+def _as_activations(side: Side, value: int, y: np.ndarray) -> tuple[str, str] | None:
+    """What it is called where `value` and `y` are two activations of one array: the factor of an ELU is its slope."""
+    made = side.run.values[value]
+    for near in upstream(side, value, _BESIDE):
+        for i in near.reals:
+            x = side.run.values[i]
+            if x.shape == made.shape == y.shape and x.size > 1 and i != value:
+                names = identify(x.reshape(-1), y.reshape(-1)), identify(x.reshape(-1), made.reshape(-1))
+                if all(names) and "identity" not in names and names[0] != names[1]:
+                    return f"{names[0]} for {names[1]}", code_of(*names)
+    return None
 
 
 def _once_or_twice(context: Context, node: LoweredNode, name: str, code: str) -> str:
-    """A second softmax where the network, or its loss, has one already; else merely an extra node."""
+    """A second softmax where the network, or its loss, has one just before or after; else merely an extra node."""
     if not code.startswith("double"):
         return code
-    stem = name.removeprefix("log_")
-    others = [n for n in context.b.network.nodes if n is not node and n.node.phase == node.node.phase]
-    return (
-        code if any(stem in n.node.op.lower() or "crossentropy" in n.node.op.lower() for n in others) else "extra-node"
-    )
+    side, stem = context.b, name.removeprefix("log_")
+    before = (n for i in node.reals for n in upstream(side, i, _BESIDE))
+    behind = (n for o in node.outputs for n in downstream(side, o, _BESIDE))
+    around = [n for n in (*before, *behind) if n.node.index != node.node.index]
+    return code if any(_does(side, n, stem) for n in around) else "extra-node"
+
+
+def _does(side: Side, node: LoweredNode, stem: str) -> bool:
+    """Whether the node is the function, alone or within a loss, or has its effect."""
+    op = node.node.op.lower()
+    if "crossentropy" in op or (stem in op and "hard" not in op):
+        return True
+    if not node.reals or not node.outputs:
+        return False
+    x, y = side.run.values[node.reals[0]], side.run.values[node.outputs[0]]
+    with np.errstate(all="ignore"):
+        return x.shape == y.shape and bool(np.allclose(FUNCTIONS[stem][0](x), y, rtol=1e-9, atol=1e-300))
 
 
 def _is_random(context: Context, value: int) -> bool:

@@ -34,7 +34,7 @@ def arranged_as_in_a(context: Context) -> Iterator[Candidate]:
                     yield _candidate(context, (i, node_a), (j, node_b), array, _relation(array, theirs, permutation))
 
 
-@hypothesis(priority=24)
+@hypothesis(priority=15)
 def flatten_order(context: Context) -> Iterator[Candidate]:
     """The features that a matrix multiplies were flattened in another order: its rows or columns are moved."""
     for j, node in leaves_near(context.b, context.at_b.region[:4]):
