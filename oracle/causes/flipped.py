@@ -1,0 +1,80 @@
+"""A flipped kernel that only rearranges the output: windows that do not overlap hold the same numbers anywhere."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from oracle.alignment import best_layout
+from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.local import close
+from oracle.lowered import LoweredNode
+from oracle.network import Edits
+
+_DEPTH = 12
+
+
+@hypothesis(priority=60)
+def flipped_kernel(context: Context) -> Iterator[Candidate]:
+    """Everything is in line, but a target is in another order: a kernel on its way is flipped along some axes."""
+    if context.at_b.region:
+        return
+    for pair in context.pairs:
+        i, j = (pair.b, pair.a) if context.exchanged else (pair.a, pair.b)
+        x, y = context.a.run.values[i], context.b.run.values[j]
+        if _same(x, y):
+            continue
+        for leaf, node in _kernels(context, j):
+            kernel = context.b.run.values[leaf]
+            for axes in _subsets(kernel.ndim):
+                edits = Edits(leaves={leaf: np.flip(kernel, axes)})
+                if _same(x, context.b.network.edited(context.b.run, edits).values[j]):
+                    yield _candidate(context, (i, node), (leaf, axes), edits)
+                    return
+
+
+def _same(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether both hold the same numbers at the same places, in some order of the axes."""
+    layout = best_layout(x, y)
+    return layout is not None and close(layout[1], x)
+
+
+def _kernels(context: Context, value: int) -> Iterator[tuple[int, LoweredNode]]:
+    """Leaves of three axes or more that the last nodes before `value` read, each with its reader."""
+    side, wanted = context.b, [value]
+    for _ in range(_DEPTH):
+        producer = side.producers.get(wanted.pop(0)) if wanted else None
+        if producer is None:
+            continue
+        for i in producer.reals:
+            if (
+                i not in side.producers
+                and side.run.values[i].ndim >= 3
+                and side.network.trace.values[i].role != "input"
+            ):
+                yield i, producer
+        wanted.extend(producer.reals)
+
+
+def _subsets(rank: int) -> Iterator[tuple[int, ...]]:
+    for count in range(rank, 0, -1):
+        yield from itertools.combinations(range(rank), count)
+
+
+def _candidate(
+    context: Context, at: tuple[int, LoweredNode], what: tuple[int, tuple[int, ...]], edits: Edits
+) -> Candidate:
+    (value, node), (leaf, axes) = at, what
+    name = context.b.network.trace.values[leaf].name or "the kernel"
+    node_a = context.a.producers.get(value)
+    hint = "; jax.lax.conv_transpose(..., transpose_kernel=True) does it" if "conv" in node.node.op else ""
+    return Candidate(
+        "kernel-flip",
+        edits,
+        node_a,
+        node,
+        fix_a=f"flip the kernel along the axes {list(axes)} at {place(node_a)}",
+        fix_b=f"flip {name} along the axes {list(axes)} at {place(node)}{hint}",
+        detail=f"{name} of {{B}} is flipped along the axes {list(axes)} against that of {{A}}",
+        tested=True,
+    )
