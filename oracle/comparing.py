@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from oracle.accusing import Finding, accuse, proved, unstable
-from oracle.alignment import Alignment, Divergence, Side, align, difference, divergence, norm
+from oracle.alignment import Alignment, Divergence, Side, align, difference, norm
 from oracle.comparison import Cause, Comparison, DriftPart, Line, Meaning, Part, Target
 from oracle.compiled import ran
 from oracle.drift import by_operation, by_step
@@ -105,8 +105,8 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
         tuple(f.accused for f in findings),
         search.open if search else (),
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
-        _lines(side_a, divergence(side_a, alignment.a_to_b, [p.a for p in pairs])),
-        _lines(side_b, divergence(side_b, alignment.b_to_a, [p.b for p in pairs])),
+        _lines(side_a, search.parting[0] if search and search.parting else None),
+        _lines(side_b, search.parting[1] if search and search.parting else None),
         _notes(side_a, side_b, causes, search),
         by_step(measured) if last else (),
         tuple(_drift_parts(side_a, side_b, pairs)) if last else (),
@@ -138,8 +138,10 @@ def _accusations(a: Side, b: Side, alignment: Alignment) -> list[Finding]:
     return each + [f for f in together if (f.accused.side, f.accused.scope, f.accused.source) not in known]
 
 
-def _lines(side: Side, found: Divergence) -> tuple[Line, ...]:
-    region, first = ({n.node.index for n in nodes} for nodes in (found.region, found.first))
+def _lines(side: Side, found: Divergence | None) -> tuple[Line, ...]:
+    """Every node of a side, with where it stands to the other: what follows from a first divergence is unmatched."""
+    nodes = () if found is None else (found.region, found.first)
+    region, first = ({n.node.index for n in some} for some in nodes or ((), ()))
 
     def state(index: int) -> str:
         return "first" if index in first else "unmatched" if index in region else "matched"

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from oracle.alignment import CLOSE, Side
+from oracle.alignment import CLOSE, Divergence, Side
 from oracle.backward import are_derivatives
 from oracle.causes import Candidate, candidates, place
 from oracle.comparison import Cause
@@ -40,7 +40,8 @@ Progress = Callable[[int, int], None]
 class Search:
     """Peels causes off, one after another, until the sides align or no hypothesis helps.
 
-    `causes` are in the order in which they act; `notes` says what was left open, and what needed no cause of its own.
+    `causes` are in the order in which they act; `notes` says what was left open, and what needed no cause of its own;
+    `parting` is where the first targets that differ part, before any edit.
     """
 
     def __init__(self, a: Side, b: Side, pairs: list[Pair], patience: float = PATIENCE) -> None:
@@ -50,6 +51,7 @@ class Search:
         self.causes: list[Cause] = []
         self.notes: list[str] = []
         self.open: tuple[str, ...] = ()
+        self.parting: tuple[Divergence, Divergence] | None = None
         self.edits_a, self.edits_b = Edits(), Edits()
 
     def run(self, progress: Progress = lambda done, total: None) -> "Search":
@@ -58,6 +60,7 @@ class Search:
         for done, stage in enumerate(stages):
             progress(done, len(stages))
             state = self._stand(stage)
+            self.parting = self.parting or (state.at_a, state.at_b)
             if not self._repeats(stage):
                 state = self._peeled(state)
             self.edits_a, self.edits_b = state.edits_a, state.edits_b

@@ -13,11 +13,12 @@ def comparison_page(data: Mapping[str, Any]) -> str:
     """One self-contained page from `Comparison.to_dict()` (non-finite numbers as strings)."""
     return render_page(
         "comparison",
-        {"charts": {"identity": _identity(data["targets"])}},
+        {"charts": {"identity": _identity(data["targets"]), "drift": _drift(data["drift"])}},
         f"{data['name_a']} against {data['name_b']}",
-        c=data,
+        c={**data, "nodes_a": _marked(data["nodes_a"]), "nodes_b": _marked(data["nodes_b"])},
         shown=shown,
         proof=_proof,
+        percent=lambda share: f"{100 * number(share):.1f} %",
     )
 
 
@@ -29,6 +30,27 @@ def _identity(targets: list[Mapping[str, Any]]) -> dict[str, Any]:
         "labels": [f"{t['kind']}: {t['name_a']}" for t in ranked],
         "parts": {part: [number(t[part]["norm"]) for t in ranked] for part in parts},
     }
+
+
+def _drift(steps: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One line for each part of the drift of loss and weights."""
+    lines = []
+    for kind in ("loss", "parameters"):
+        rows = [s for s in steps if s["kind"] == kind]
+        for part in ("difference", "semantics", "rounding_a", "rounding_b") if rows else ():
+            lines.append(
+                {"kind": kind, "part": part, "x": [r["step"] + 1 for r in rows], "y": [number(r[part]) for r in rows]}
+            )
+    return lines
+
+
+def _marked(nodes: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The nodes, `later` saying that an earlier one already parted."""
+    parted, marked = False, []
+    for node in nodes:
+        marked.append({**node, "later": parted})
+        parted = parted or node["state"] == "first"
+    return marked
 
 
 def _proof(cause: Mapping[str, Any]) -> str:
