@@ -504,7 +504,7 @@ def softmax_over_the_wrong_axis() -> Mistake:
     return _dense_net(nn.Softmax(1), layers.Softmax())
 
 
-@mistake("axis")
+@mistake("normalization-axes")
 def layer_norm_over_more_axes() -> Mistake:
     nn, layers, _ = _modules()
     return _dense_net(nn.LayerNorm((5, 8), eps=1e-3, elementwise_affine=False),

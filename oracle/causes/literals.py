@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from oracle.causes import Candidate, Context, arguments, hypothesis, layer_of, place, replaced_node, with_literal
+from oracle.causes.modes import mode_fix
 from oracle.lowered import LoweredNode
 
 # What a differing argument means, by a word in its name; the first that fits.
 _CODES = (
     ("approximate", "gelu-form"), ("training", "train-eval-mode"), ("train", "train-eval-mode"),
     ("eps", "eps"), ("momentum", "momentum-convention"), ("correction", "variance-ddof"), ("unbiased", "variance-ddof"),
-    ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"), ("ceil_mode", "pool-padding"),
+    ("padding_idx", "embedding-padding"), ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"), ("ceil_mode", "pool-padding"),
     ("label_smoothing", "label-smoothing"), ("reduction", "reduction"), ("is_causal", "attention-mask"),
     ("align_corners", "resize-convention"), ("half_pixel", "resize-convention"), ("antialias", "resize-convention"),
     ("negative_slope", "activation-slope"), ("alpha", "activation-slope"), ("slope", "activation-slope"),
@@ -72,6 +73,8 @@ def _alternatives(name: str, value: Any) -> list[Any]:
         return [r for r in (0, 1, 2) if r != value]
     if name == "padding" and value in ("SAME", "VALID"):
         return [{"SAME": "VALID", "VALID": "SAME"}[value]]
+    if name == "padding_idx":
+        return [-1] if value >= 0 else [0]
     if name == "correction" and value in (0, 1):
         return [1 - value]
     return []
@@ -83,7 +86,7 @@ def code_of(name: str, node: LoweredNode) -> str:
     for word, code in _CODES:
         if word in name.lower():
             return "pool-padding" if code == "padding" and pooling else code
-    return next((code for word, code in _OF_OPERATIONS if word in node.node.op.lower()), "attribute")
+    return next((code for word, code in _OF_OPERATIONS if word in node.node.op.lower()), "argument")
 
 
 def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names: list[str]) -> Candidate:
@@ -104,7 +107,13 @@ def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names
 
 
 def _fix(side: Any, node: LoweredNode, name: str, value: Any) -> str:
+    """The argument as the side's user writes it; in words where the side has no such argument."""
+    if name in ("training", "train", "is_training") and isinstance(value, bool):
+        return mode_fix(side, node, value)
     layer = layer_of(side, node)
-    kind = layer.kind if layer and name in layer.settings else node.node.op
+    settings = layer.settings if layer is not None else {}
     where = f"  # {node.node.scope}" if node.node.scope else ""
-    return f"{kind}(..., {name}={value!r}){where}"
+    shown = None if (name, value) == ("padding_idx", -1) else value
+    if name not in settings and name not in arguments(node):
+        return f"do what {name}={shown!r} means at {place(node)}"
+    return f"{layer.kind if layer is not None and name in settings else node.node.op}(..., {name}={shown!r}){where}"
