@@ -12,7 +12,8 @@ Codes:
     flush-to-zero: subnormal operands or results were taken for zero.
     nonfinite-result: NaN or infinity where the true value of these operands is a number.
     numerically-unstable-formula: each operation is within its budget, and together they err by more than four bits
-        beyond the one operation that the other model takes: a difference of nearly equal numbers.
+        beyond the one operation that the other model takes: a difference of nearly equal numbers; or an intermediate
+        result overflows on the way to a result that the format has.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ _UNSTABLE = 16.0
 _TF32_BITS = 11
 # An error is explained where what the explanation leaves is below this share of it.
 _EXPLAINED = 0.25
+# So many different numbers on a coarse grid are no accident.
+_MANY = 16
 _CASTS = ("to_copy", "to", "cast", "convert_element_type")
 _COARSE = ("bfloat16", "float16")
 _SUMMING = ("mm", "matmul", "sum", "mean", "conv", "dot", "linear", "einsum", "grad")
@@ -55,12 +58,15 @@ def accuse(name: str, side: Side) -> list[Finding]:
     network = side.network
     found = []
     coarse_forward = any(_round_trip(side, n) is not None for n in network.nodes if n.node.phase == "forward")
+    lost = _lost_targets(side)
     for node in network.nodes:
         truth = network.apply(node, network.actual)
         errors = {o: _finite(network.actual[o] - truth[o]) for o in node.outputs}
         use = budget_use(network, node, errors.__getitem__)
         if _loses_numbers(side, node, truth):
             found.append(_finding(name, [node], "nonfinite-result", float("inf")))
+        elif _overflows(side, node, lost):
+            found.append(_finding(name, [node], "numerically-unstable-formula", float("inf")))
         elif use.stepwise > 1:
             found.append(_finding(name, [node], _code(side, node, errors, truth), use.stepwise))
         else:
@@ -93,6 +99,26 @@ def _loses_numbers(side: Side, node: LoweredNode, truth: Values) -> bool:
     return False
 
 
+def _lost_targets(side: Side) -> frozenset[int]:
+    """The nodes on which an output, loss or gradient depends that is no number although exact arithmetic has one."""
+    targets: set[int] = set()
+    for step in side.network.trace.steps:
+        targets.update(step.outputs.values(), step.gradients.values(), () if step.loss is None else (step.loss,))
+    return side.ancestors(t for t in targets if _lacks_numbers(side, t))
+
+
+def _lacks_numbers(side: Side, value: int) -> bool:
+    exact, actual = side.run.values[value], side.network.actual[value]
+    return exact.dtype.kind == "f" and bool(np.any(np.isfinite(exact) & ~np.isfinite(actual)))
+
+
+def _overflows(side: Side, node: LoweredNode, lost: frozenset[int]) -> bool:
+    """Whether the way of a lost target goes beyond the format here first."""
+    if node.node.index not in lost or not any(_lacks_numbers(side, o) for o in node.outputs):
+        return False
+    return not any(_lacks_numbers(side, i) for i in node.reals)
+
+
 def _code(side: Side, node: LoweredNode, errors: Values, truth: Values) -> str:
     """What the error of an operation beyond its budget looks like."""
     o = max(node.outputs, key=lambda i: float(np.linalg.norm(errors[i])))
@@ -114,11 +140,17 @@ def _code(side: Side, node: LoweredNode, errors: Values, truth: Values) -> str:
             continue
         if explains(lambda x, bits=coarse.precision: rounded_to(x, bits)):
             return "reduced-precision"
-        if np.array_equal(rounded_to(actual, coarse.precision), actual):
+        if _stored_in(actual, coarse):
             return "accumulation-precision"
         if not _is_factor(actual, truth[o], size) and _within(side, node, o, (errors[o], coarse)):
             return "accumulation-precision"
     return "kernel-inaccuracy"
+
+
+def _stored_in(x: np.ndarray, coarse: Format) -> bool:
+    """Whether many different numbers all lie on the coarse format's grid."""
+    different = np.unique(x[(x != 0) & np.isfinite(x)])
+    return different.size >= _MANY and np.array_equal(rounded_to(different, coarse.precision), different)
 
 
 def _is_factor(actual: np.ndarray, truth: np.ndarray, size: float) -> bool:

@@ -206,7 +206,7 @@ class Search:
         """The state after an edit that brings a target's numbers, all of them in line, into the other's order."""
         for candidate, exchanged in self._candidates(state):
             trial = Trial(state, candidate, exchanged)
-            tried = trial.applied(composed(candidate.all_edits, trial.before))
+            tried = _in_layout(trial.applied(composed(candidate.all_edits, trial.before)))
             if tried.remaining < state.remaining and _brings_in_order(state, tried):
                 self._record(_turned(candidate) if exchanged else candidate, state, tried)
                 return tried
@@ -284,10 +284,10 @@ def _entangled(before: State, after: State) -> bool:
 
 
 def _brings_in_order(before: State, after: State) -> bool:
-    """Whether some target means the same now that did not."""
+    """Whether some target means the same now that did not, each in the layout that fits."""
+    pairs = zip(before.stage.pairs, after.stage.pairs, strict=True)
     return any(
-        means_the_same(after.a, after.b, pair) and not means_the_same(before.a, before.b, pair)
-        for pair in before.stage.pairs
+        means_the_same(after.a, after.b, new) and not means_the_same(before.a, before.b, old) for old, new in pairs
     )
 
 
