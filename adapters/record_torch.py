@@ -40,7 +40,7 @@ def record_torch(
             `train_step(model, *inputs)`, which does all of that itself and may return the loss.
         loss: `loss(output, target)`; without it the output, or its `.loss`, is the loss.
         target: the loss function's second argument.
-        optimizer: the optimizer to step; its gradients are set to None before each step.
+        optimizer: the optimizer to step. Gradients are set to None before each step, with or without one.
         steps: how many training steps to run.
         full: keep every array. Otherwise each value is kept as statistics of a bounded sample.
         verify: first run copies of model and optimizer unobserved, to compare the results bit by bit.
@@ -93,6 +93,7 @@ def _step_function(train_step: Any, loss: Any, target: Any, optimizer: Any) -> S
     def standard(model: Any, args: tuple, kwargs: dict) -> tuple[Any, Any]:
         if optimizer is not None:
             optimizer.zero_grad()
+        _forget_gradients(model, args, kwargs)
         output = model(*args, **kwargs)
         value = loss(output, *(() if target is None else (_tensor(target),))) if loss else _own_loss(output)
         value.backward()
@@ -101,6 +102,14 @@ def _step_function(train_step: Any, loss: Any, target: Any, optimizer: Any) -> S
         return output, value
 
     return standard
+
+
+def _forget_gradients(model: Any, args: tuple, kwargs: dict) -> None:
+    """The gradients of a step are its own, whatever ran before it."""
+    given = [t for _, t in named_tensors({"args": args, "kwargs": kwargs})]
+    for tensor in (*getattr(model, "parameters", tuple)(), *given):
+        if tensor.is_leaf:
+            tensor.grad = None
 
 
 def _own_loss(output: Any) -> Any:
@@ -192,12 +201,12 @@ class Runner:
             for hook in hooks:
                 hook.remove()
 
-    def _entered(self, module: Any, _: Any) -> None:
+    def _entered(self, module: Any, args: Any) -> None:
         places = self.observer.places
         if module not in places.names:
             with _unwatched():
                 self.adopt(module, type(module).__name__)
-        places.enter(module)
+        places.enter(module, counts=not any(t.is_meta for _, t in named_tensors(args)))
 
     def _optimizing(self, optimizer: Any, *_: Any) -> None:
         with _unwatched():

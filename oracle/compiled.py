@@ -30,8 +30,13 @@ def ran(side: Side, value: int) -> np.ndarray:
 
 
 def compiled_use(side: Side) -> Mapping[str, float]:
-    """For each compiled output: its error over what the nodes' stepwise budgets allow, to first order."""
+    """For each compiled output: its error over what the nodes' stepwise budgets allow, to first order.
+
+    None where rounding turned a decision of the run: what follows from it is of no order.
+    """
     trace = side.network.trace
+    if side.run.flips:
+        return {}
     names = {value: name for name, value in trace.outputs.items()}
     uses = {}
     for output, compiled in returned(trace).items():

@@ -74,7 +74,7 @@ def _same_in_some_layout(x: np.ndarray, y: np.ndarray) -> tuple[int, ...] | None
 
 def pair_targets(a: Side, b: Side) -> list[Pair]:
     """For each step: outputs in order, buffers, the loss, gradients and updated parameters by paired parameters."""
-    names = pair_parameters(a, b)
+    names = {p.name_a: (p.name_b, p.permutation or ()) for p in pair_inputs(a, b)} | pair_parameters(a, b)
     pairs: list[Pair] = []
     for step, (of_a, of_b) in enumerate(zip(a.network.trace.steps, b.network.trace.steps, strict=False)):
         pairs += _pair_outputs(a, b, step)

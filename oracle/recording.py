@@ -32,7 +32,7 @@ def record(
 
     Args:
         model_or_fn: a torch module, a Keras model on any backend, a `tf.Module` or `tf.function`, or a function of
-            torch, TensorFlow or JAX arrays.
+            torch, TensorFlow or JAX arrays (or of Keras's operations).
         inputs: one array, a tuple or list of them, or a mapping of keyword arguments.
         train_step: `True` for a training step, or your own `train_step(model, *inputs)`.
         framework: "torch", "keras", "tensorflow" or "jax", where the model does not tell.
@@ -44,6 +44,8 @@ def record(
     name = framework or framework_of(model_or_fn, inputs)
     if name not in FRAMEWORKS:
         raise OracleError(f"unknown framework {name!r}", f"use one of {', '.join(FRAMEWORKS)}")
+    if name == "keras" and _by_class(model_or_fn) != "keras":  # a function of Keras's is one of its backend's
+        name = importlib.import_module("keras").backend.backend()
     recorder = getattr(importlib.import_module(f"oracle.adapters.record_{name}"), f"record_{name}")
     keep = _size(model_or_fn) <= LARGE if full is None else full
     try:

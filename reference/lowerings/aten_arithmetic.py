@@ -218,7 +218,9 @@ def _hypot(a: Any, b: Any) -> Any:
 
 @aten("logaddexp")
 def _logaddexp(a: Any, b: Any) -> Any:
-    return jnp.maximum(a, b) + jnp.log1p(jnp.exp(-jnp.abs(a - b)))
+    # Equal infinities are that infinity, not inf - inf.
+    apart = jnp.where(a == b, 0.0, a - b)
+    return jnp.maximum(a, b) + jnp.log1p(jnp.exp(-jnp.abs(apart)))
 
 
 @aten("xlogy.Tensor", "xlogy.Scalar_Other", inplace=True)
