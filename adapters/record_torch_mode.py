@@ -8,7 +8,7 @@ from oracle.adapters.record_torch_place import Place, Places
 from oracle.adapters.record_torch_values import Versions
 from oracle.trace import Tree, reference
 
-_HIDDEN_WRITES = {"aten.native_batch_norm.default": (3, 4), "aten.cudnn_batch_norm.default": (3, 4)}
+HIDDEN_WRITES = {"aten.native_batch_norm.default": (3, 4), "aten.cudnn_batch_norm.default": (3, 4)}
 """Operations that write arguments although their schema does not say so, when their sixth argument is true."""
 
 _WITHOUT_MEANING = frozenset(("device", "layout", "pin_memory", "memory_format", "generator", "non_blocking"))
@@ -86,7 +86,7 @@ class Observer:
         class Mode(TorchDispatchMode):
             def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
                 kind, kwargs = _kind(func), kwargs or {}
-                if kind.ignored:
+                if kind.ignored or _without_numbers(args, kwargs):
                     return func(*args, **kwargs)
                 if kind.composite[0] and kind.composite[_on_gpu(args)]:
                     with self:
@@ -150,8 +150,8 @@ class Observer:
         self.records.append(Record(op, inputs, {}, made, self.place, self.step))
 
     def _written(self, kind: _Kind, args: tuple, kwargs: dict[str, Any]) -> list:
-        if kind.name in _HIDDEN_WRITES:
-            return [args[i] for i in _HIDDEN_WRITES[kind.name]] if args[5] else []
+        if kind.name in HIDDEN_WRITES:
+            return [args[i] for i in HIDDEN_WRITES[kind.name]] if args[5] else []
         written: list = []
         for position, name in kind.writes:
             target = args[position] if position < len(args) else kwargs.get(name)
@@ -174,6 +174,14 @@ class Observer:
         if isinstance(value, torch.SymInt | torch.SymFloat):
             return value.node.maybe_as_int() or float(value)
         return None if isinstance(value, torch.Generator) else str(value)
+
+
+def _without_numbers(args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether the operation only asks for shapes (Keras builds its layers on the meta device): nothing is computed."""
+    device = kwargs.get("device")
+    if device is not None:
+        return str(device) == "meta"
+    return any(getattr(t, "is_meta", False) for t in _flat(args))
 
 
 def _on_gpu(args: tuple) -> bool:
