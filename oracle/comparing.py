@@ -21,6 +21,7 @@ from oracle.errors import OracleError
 from oracle.missing_gradients import missing_gradients
 from oracle.network import Network
 from oracle.noise import semantic_noise
+from oracle.overflowing import overflows
 from oracle.pairing import Pair, pair_targets
 from oracle.recording import record
 from oracle.search import Search
@@ -88,7 +89,7 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
     different = [p for p, t in measured if not t.same]
     search = Search(side_a, side_b, different).run() if different else None
     alignment = align(side_a, side_b)
-    findings = _accusations(side_a, side_b, alignment) if budgets else []
+    findings = _accusations(side_a, side_b, alignment, pairs) if budgets else []
     missing = missing_gradients(side_a, side_b)
     verdict = Meaning.DIFFERENT if different or missing else Meaning.SAME_BEYOND_BUDGET if findings else Meaning.SAME
     if verdict is Meaning.SAME_BEYOND_BUDGET:
@@ -131,8 +132,10 @@ def _drift_parts(a: Side, b: Side, pairs: list[Pair]) -> list[DriftPart]:
     return by_operation("A", a, (p.a for p in weights)) + by_operation("B", b, (p.b for p in weights))
 
 
-def _accusations(a: Side, b: Side, alignment: Alignment) -> list[Finding]:
-    each = accuse("A", a) + accuse("B", b)
+def _accusations(a: Side, b: Side, alignment: Alignment, pairs: list[Pair]) -> list[Finding]:
+    lost = overflows("A", a, pairs) + overflows("B", b, pairs)
+    told = {(f.accused.side, n) for f in lost for n in f.nodes}
+    each = lost + [f for f in accuse("A", a) + accuse("B", b) if not told & {(f.accused.side, n) for n in f.nodes}]
     known = {(f.accused.side, f.accused.scope, f.accused.source) for f in each}
     together = unstable((a, b), alignment)
     return each + [f for f in together if (f.accused.side, f.accused.scope, f.accused.source) not in known]
