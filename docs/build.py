@@ -55,7 +55,7 @@ def build(environment: jinja2.Environment, kind: str, name: str, pictures: bool)
         return f"![{caption}](../pictures/{name}.png)"
 
     module = importlib.import_module(name)
-    context = study_context(module) if kind == "studies" else {"m": module.measure()}
+    context = study_context(module) if kind == "studies" else {"m": module.measure(), "module": module}
     page = environment.get_template(f"{kind}/{name}.md").render(
         name=name, made_with=made_with(), picture=picture_of, top=top_table, **context
     )

@@ -4,6 +4,8 @@ The torch cell is written gate by gate, so that each gate is a layer of its own;
 products serve all four gates at once.
 """
 
+from typing import Any
+
 from study import Study, keras_policy, normal
 
 import oracle
@@ -14,8 +16,8 @@ X, Y = normal(4, 10, 1), normal(4, 1, seed=1)
 GATES = ("input", "forget", "candidate", "output")
 
 
-def record_torch(dtype: str) -> Trace:
-    """A cell whose gates are layers, called once for each step."""
+def gated_model() -> Any:
+    """A torch model whose cell has its gates as layers."""
     import torch
     from torch import nn
 
@@ -44,7 +46,15 @@ def record_torch(dtype: str) -> Trace:
             return self.dense(h)
 
     torch.manual_seed(0)
-    model = Model().to(getattr(torch, dtype))
+    return Model()
+
+
+def record_torch(dtype: str) -> Trace:
+    """The cell is called once for each step."""
+    import torch
+    from torch import nn
+
+    model = gated_model().to(getattr(torch, dtype))
     x, y = (torch.from_numpy(a).to(getattr(torch, dtype)) for a in (X, Y))
     return oracle.record(model, x, loss=nn.MSELoss(), target=y, full=True)
 

@@ -1,6 +1,7 @@
-"""The examples are scripts: they find each other in their own folder."""
+"""The examples are scripts: they find each other in their own folders."""
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[2] / "examples"))
+EXAMPLES = Path(__file__).parents[2] / "examples"
+sys.path += [str(EXAMPLES), str(EXAMPLES / "questions")]
