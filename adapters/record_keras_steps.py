@@ -1,6 +1,6 @@
 """Which step of a recurrence an operation of a Keras model belongs to, where the calls alone do not tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from oracle.trace import Layer, Node
@@ -8,18 +8,29 @@ from oracle.trace import Layer, Node
 _JOINS = ("aten.stack.default", "aten.cat.default")
 
 
-def number_steps(nodes: Sequence[Node], layers: Mapping[str, Layer]) -> list[Node]:
+def number_steps(nodes: Sequence[Node], layers: Mapping[str, Layer], weights: Set[int] = frozenset()) -> list[Node]:
     """Number the steps of recurrent cells without Keras's probe: a first call whose result no other call reads.
 
-    Keras computes the first step once more where it wants to know the type of the results.
+    Keras computes the first step once more where it wants to know the type of the results. What is made of the
+    `weights` alone (a view of a bias) belongs to no step: every call may read it.
     """
     numbers = {n.index: n.time_step for n in nodes}
+    shared = _made_of(nodes, weights)
     for calls in _recurrences(nodes, layers):
-        made = {out for n in calls.get(0, ()) for out in n.outputs}
+        made = {out for n in calls.get(0, ()) for out in n.outputs} - shared
         if 1 in calls and not any(made.intersection(n.reads) for n in calls[1]):
             for number, members in calls.items():
                 numbers.update((n.index, number - 1 if number else None) for n in members)
     return _with_steps(nodes, numbers)
+
+
+def _made_of(nodes: Sequence[Node], weights: Set[int]) -> set[int]:
+    """The weights and all that is computed from nothing else."""
+    found = set(weights)
+    for node in nodes:
+        if node.reads and found.issuperset(node.reads):
+            found.update(out for out in node.outputs if out is not None)
+    return found
 
 
 def _recurrences(nodes: Sequence[Node], layers: Mapping[str, Layer]) -> list[dict[int, list[Node]]]:
@@ -39,17 +50,19 @@ def _recurrences(nodes: Sequence[Node], layers: Mapping[str, Layer]) -> list[dic
     return found
 
 
-def number_slices(nodes: Sequence[Node], layers: Mapping[str, Layer]) -> list[Node]:
+def number_slices(nodes: Sequence[Node], layers: Mapping[str, Layer], weights: Set[int] = frozenset()) -> list[Node]:
     """Number the steps of a recurrent layer that torch unrolls without calling its cell.
 
-    An operation is at the latest step of the slices of the sequence that flow into it.
+    An operation is at the latest step of the slices of the sequence that flow into it. A slice of the `weights` (the
+    bias of a GRU has two rows) is no step.
     """
+    shared = _made_of(nodes, weights)
     recurrent = {path.rpartition(".")[0] for path, layer in layers.items() if layer.kind.endswith("Cell")}
     reached: dict[int, int] = {}
     numbers = {n.index: n.time_step for n in nodes}
     for node in nodes:
         if node.scope in recurrent and node.time_step is None and node.phase == "forward":
-            numbers[node.index] = step = _slice_step(node, reached)
+            numbers[node.index] = step = None if shared.issuperset(node.reads) else _slice_step(node, reached)
             reached.update((out, step) for out in node.outputs if out is not None and step is not None)
     return _with_steps(nodes, numbers)
 

@@ -23,7 +23,8 @@ def record(model: Any, plan: Plan, full: bool) -> Trace:
     with runner.watching(None):
         results = tuple(runner.step(i, runner.run) for i in range(plan.steps))
     trace = runner.trace(results)
-    nodes = number_slices(number_steps(trace.nodes, trace.layers), trace.layers)
+    weights = {i for named in (trace.parameters, *(step.parameters for step in trace.steps)) for i in named.values()}
+    nodes = number_slices(number_steps(trace.nodes, trace.layers, weights), trace.layers, weights)
     return dataclasses.replace(trace, nodes=tuple(nodes))
 
 

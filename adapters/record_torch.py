@@ -206,7 +206,7 @@ class Runner:
         if module not in places.names:
             with _unwatched():
                 self.adopt(module, type(module).__name__)
-        places.enter(module, counts=not any(t.is_meta for _, t in named_tensors(args)))
+        places.enter(module, counts=not any(getattr(x, "is_meta", False) for x in args))
 
     def _optimizing(self, optimizer: Any, *_: Any) -> None:
         with _unwatched():

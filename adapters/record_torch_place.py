@@ -58,12 +58,12 @@ class Places:
         kind = f"torch.optim.{type(optimizer).__name__}"
         self.layers["optimizer"] = Layer(kind, {k: _literal(v) for k, v in settings.items()})
 
-    def enter(self, module: Any) -> None:
-        """A module's `forward` begins."""
+    def enter(self, module: Any, counts: bool = True) -> None:
+        """A module's `forward` begins; a call that `counts` has a number of its own."""
         name = self.names[module]
         call, outer = self.calls[name], self.stack[-1][2] if self.stack else None
         self.stack.append((name, call, call if self.layers[name].kind.endswith("Cell") else outer))
-        self.calls[name] += 1
+        self.calls[name] += counts
 
     def leave(self) -> None:
         """A module's `forward` ended, or was left by an exception."""

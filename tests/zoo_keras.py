@@ -172,6 +172,8 @@ def measure(name: str, full: bool) -> dict[str, Any]:
     if full:
         found = explain(trace)
         row["completeness"], row["remainder"] = found.completeness, found.remainder / found.total
+        stepped = [n for n in found.nodes if n.time_step is not None]
+        row["steps"] = {p: sorted({n.time_step for n in stepped if n.phase == p}) for p in ("forward", "backward")}
         row["accused"] = [f"{n.index} {n.op} {n.budget_used:.2g}" for n in found.nodes if n.budget_used > 1]
     return row
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("keras")
 ZOO = Path(__file__).parents[1] / "zoo_keras.py"
 BACKENDS = ("tensorflow", "jax", "torch")
-SMALL = ("transformer", "masked_embedding", "upsampler")
+SMALL = ("transformer", "masked_embedding", "upsampler", "gru")
 
 
 def rows(backend, names, full):
@@ -30,6 +30,8 @@ def test_small_models_are_lowered_explained_and_not_accused(backend):
         assert row["completeness"] == 0, row
         assert abs(row["remainder"]) < 1e-6, row
         assert row["accused"] == [], row
+        recurrent = list(range(6)) if row["model"] in ("masked_embedding", "gru") else []
+        assert row["steps"] == {"forward": recurrent, "backward": recurrent}, row
 
 
 @pytest.mark.slow
