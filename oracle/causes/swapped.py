@@ -27,7 +27,7 @@ def exchanged_nodes(context: Context) -> Iterator[Candidate]:
                 continue
             edits = _exchanged(side, first, second)
             found = soon(context, wanted, edits, 3)
-            if found is not None:
+            if found is not None and _both(context, wanted, edits, (first, second)):
                 names = f"{first.node.op} and {second.node.op}"
                 node_a = wanted.node(found)
                 yield Candidate(
@@ -40,6 +40,13 @@ def exchanged_nodes(context: Context) -> Iterator[Candidate]:
                     detail=f"{{B}} applies {first.node.op} before {second.node.op}, {{A}} after it",
                     tested=True,
                 )
+
+
+def _both(context: Context, wanted: Wanted, edits: Edits, nodes: tuple[LoweredNode, ...]) -> bool:
+    """Whether A makes the result of both exchanged operations: else one of them is too many."""
+    values = dict(context.b.run.values)
+    made = [edits.nodes[n.node.index](values)[n.outputs[0]] for n in nodes]
+    return all(wanted.find(array) is not None for array in made)
 
 
 def _is_simple(side: Side, node: LoweredNode) -> bool:
