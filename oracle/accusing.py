@@ -12,8 +12,7 @@ Codes:
     flush-to-zero: subnormal operands or results were taken for zero.
     nonfinite-result: NaN or infinity where the true value of these operands is a number.
     numerically-unstable-formula: each operation is within its budget, and together they err by more than four bits
-        beyond the one operation that the other model takes: a difference of nearly equal numbers; or an intermediate
-        result overflows on the way to a result that the format has.
+        beyond the one operation that the other model takes: a difference of nearly equal numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,15 +57,12 @@ def accuse(name: str, side: Side) -> list[Finding]:
     network = side.network
     found = []
     coarse_forward = any(_round_trip(side, n) is not None for n in network.nodes if n.node.phase == "forward")
-    lost = _lost_targets(side)
     for node in network.nodes:
         truth = network.apply(node, network.actual)
-        errors = {o: _finite(network.actual[o] - truth[o]) for o in node.outputs}
+        errors = {o: _error(network.actual[o], truth[o]) for o in node.outputs}
         use = budget_use(network, node, errors.__getitem__)
-        if _loses_numbers(side, node, truth):
+        if loses_numbers(side, node, truth):
             found.append(_finding(name, [node], "nonfinite-result", float("inf")))
-        elif _overflows(side, node, lost):
-            found.append(_finding(name, [node], "numerically-unstable-formula", float("inf")))
         elif use.stepwise > 1:
             found.append(_finding(name, [node], _code(side, node, errors, truth), use.stepwise))
         else:
@@ -88,7 +84,12 @@ def _finite(x: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.asarray(x, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _loses_numbers(side: Side, node: LoweredNode, truth: Values) -> bool:
+def _error(actual: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Actual minus true, nothing where either is no number: that is a class of its own."""
+    return _finite(difference(np.where(np.isfinite(actual), actual, truth), truth))
+
+
+def loses_numbers(side: Side, node: LoweredNode, truth: Values) -> bool:
     """Whether a result is no number although the true one is, and fits the format."""
     for o in node.outputs:
         dtype = side.network.trace.values[o].dtype
@@ -97,26 +98,6 @@ def _loses_numbers(side: Side, node: LoweredNode, truth: Values) -> bool:
             if np.any(fits & ~np.isfinite(side.network.actual[o])):
                 return True
     return False
-
-
-def _lost_targets(side: Side) -> frozenset[int]:
-    """The nodes on which an output, loss or gradient depends that is no number although exact arithmetic has one."""
-    targets: set[int] = set()
-    for step in side.network.trace.steps:
-        targets.update(step.outputs.values(), step.gradients.values(), () if step.loss is None else (step.loss,))
-    return side.ancestors(t for t in targets if _lacks_numbers(side, t))
-
-
-def _lacks_numbers(side: Side, value: int) -> bool:
-    exact, actual = side.run.values[value], side.network.actual[value]
-    return exact.dtype.kind == "f" and bool(np.any(np.isfinite(exact) & ~np.isfinite(actual)))
-
-
-def _overflows(side: Side, node: LoweredNode, lost: frozenset[int]) -> bool:
-    """Whether the way of a lost target goes beyond the format here first."""
-    if node.node.index not in lost or not any(_lacks_numbers(side, o) for o in node.outputs):
-        return False
-    return not any(_lacks_numbers(side, i) for i in node.reals)
 
 
 def _code(side: Side, node: LoweredNode, errors: Values, truth: Values) -> str:
@@ -128,7 +109,7 @@ def _code(side: Side, node: LoweredNode, errors: Values, truth: Values) -> str:
     def explains(operand: Callable[[np.ndarray], np.ndarray]) -> bool:
         values = {**side.network.actual, **{i: operand(side.network.actual[i]) for i in node.reals}}
         rounded = side.network.apply(node, values)[o]
-        return bool(np.linalg.norm(_finite(actual - rounded)) <= _EXPLAINED * size)
+        return bool(np.linalg.norm(_error(actual, rounded)) <= _EXPLAINED * size)
 
     if _flushed(side, node, (actual, truth[o]), fmt) or explains(lambda x: np.where(np.abs(x) < fmt.tiny, 0.0, x)):
         return "flush-to-zero"
@@ -164,7 +145,7 @@ def _flushed(side: Side, node: LoweredNode, results: tuple[np.ndarray, np.ndarra
     """Whether every wrong element is a zero in the place of a subnormal number."""
     actual, truth = results
     lost = (actual == 0) & (truth != 0) & (np.abs(truth) < fmt.tiny)
-    wrong = np.abs(_finite(actual - truth)) > fmt.u * np.abs(_finite(truth)) * 4 + fmt.quantum
+    wrong = np.abs(_error(actual, truth)) > fmt.u * np.abs(_finite(truth)) * 4 + fmt.quantum
     return bool(np.any(lost)) and not np.any(wrong & ~lost)
 
 
@@ -214,7 +195,7 @@ def _round_trip(side: Side, node: LoweredNode) -> _Trip | None:
     direct = bool(readers) and len(back) == len(readers)
     x, y = side.network.actual[source.id], side.network.actual[result.id]
     size = fine.u * float(np.linalg.norm(_finite(x)))
-    error = float(np.linalg.norm(_finite(y - x)))
+    error = float(np.linalg.norm(_error(y, x)))
     return _Trip(direct, error / size if size else float("inf")) if error > size else None
 
 
@@ -272,10 +253,10 @@ def _lost(one: Side, many: Side, pair: tuple[LoweredNode, int], between: tuple[f
     values = dict(many.network.actual)
     for _ in many.network.walk(values, Edits(), Edits({i: values[i] for i in used}), nodes):
         pass
-    error = float(np.linalg.norm(_finite(many.network.actual[j] - values[j])))
+    error = float(np.linalg.norm(_error(many.network.actual[j], values[j])))
     o = node.outputs[0]
     truth = one.network.apply(node, one.network.actual)[o]
-    measured = float(np.linalg.norm(_finite(one.network.actual[o] - truth)))
+    measured = float(np.linalg.norm(_error(one.network.actual[o], truth)))
     fmt = format_named(many.network.trace.values[j].dtype)
     rounding = float(np.linalg.norm(np.maximum(fmt.u * np.abs(_finite(truth)), fmt.quantum)))
     return error / max(measured, rounding)
@@ -287,7 +268,8 @@ _ADVICE = {
     "accumulation-precision": "accumulate in float32",
     "reduced-precision": "leave out the cast to the coarser format",
     "flush-to-zero": "torch.set_flush_denormal(False); XLA flushes subnormals on the CPU",
-    "numerically-unstable-formula": "use the one operation, or its stable form",
+    "numerically-unstable-formula": "use the one operation, or its stable form (less the maximum, log1p)",
+    "nan-gradient": "keep the branch that is not taken in range: safe = where(c, x, 0); where(c, f(safe), g(x))",
 }
 
 

@@ -6,14 +6,14 @@ holds.
 
 Codes:
     nan-gradient: a gradient is lost so.
-    overflow: any other result.
+    numerically-unstable-formula: any other result.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from oracle.accusing import Finding
+from oracle.accusing import Finding, loses_numbers
 from oracle.alignment import Side
 from oracle.comparison import Accused
 from oracle.lowered import LoweredNode
@@ -29,11 +29,16 @@ def overflows(name: str, side: Side, pairs: Iterable[Pair]) -> list[Finding]:
         if not _lost(side, target):
             continue
         node = _first(side, target)
-        if node is not None and node.node.index not in found:
-            code = "nan-gradient" if pair.kind == "gradients" else "overflow"
+        if node is not None and node.node.index not in found and not _is_faulty(side, node):
+            code = "nan-gradient" if pair.kind == "gradients" else "numerically-unstable-formula"
             accused = Accused(name, node.node.op, node.node.scope, node.node.source, float("inf"), code)
             found[node.node.index] = Finding(accused, frozenset({node.node.index}))
     return list(found.values())
+
+
+def _is_faulty(side: Side, node: LoweredNode) -> bool:
+    """Whether the operation itself is wrong: its true result on what it was given is a number."""
+    return loses_numbers(side, node, side.network.apply(node, side.network.actual))
 
 
 def _lost(side: Side, value: int) -> bool:

@@ -53,6 +53,7 @@ class Search:
         self.open: tuple[str, ...] = ()
         self.parting: tuple[Divergence, Divergence] | None = None
         self.edits_a, self.edits_b = Edits(), Edits()
+        self.whole = 0.0
 
     def run(self, progress: Progress = lambda done, total: None) -> "Search":
         """Search stage by stage."""
@@ -101,6 +102,7 @@ class Search:
         An edit that aligns nodes but moves the targets further apart is taken on trust: where the search then ends
         without a named cause for the rest, it is taken back, and not tried again.
         """
+        self.whole = state.remaining
         trusted: tuple[State, list[Cause], Candidate] | None = None
         banned: list[Candidate] = []
         for _ in range(2 * MOST_CAUSES):
@@ -131,8 +133,10 @@ class Search:
         return state
 
     def _settled(self, state: State) -> bool:
-        """Whether what remains is no difference of meaning."""
-        return not state.remaining or all(means_the_same(state.a, state.b, pair) for pair in state.stage.pairs)
+        """Whether what remains is no difference of meaning, or nothing against what there was."""
+        if state.remaining <= _NOTHING * self.whole and math.isfinite(self.whole):
+            return True
+        return all(means_the_same(state.a, state.b, pair) for pair in state.stage.pairs)
 
     def _follows(self, state: State) -> bool:
         """Whether the gradients differ only because the losses did: on both sides they are the loss's derivatives."""
@@ -187,7 +191,7 @@ class Search:
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
                 break
-            if any(_alike(candidate, other) for other in banned):
+            if any(_alike(candidate, other) for other in banned) or (candidate.transplant and state.tolerance == FINE):
                 continue
             tried = Trial(state, candidate, exchanged).result(self.probe)
             if tried is None or (candidate.code in _STRUCTURAL and _entangled(state, tried)):
