@@ -110,8 +110,8 @@ def in_best_layout(pair: Pair, a: Side, b: Side) -> Pair:
     Where the shapes are equal, the axes stay unless another order of them gives the same numbers.
     """
     x, y = a.run.values[pair.a], b.run.values[pair.b]
-    layout = best_layout(x, y)
-    if layout is None or pair.kind != "outputs":
+    layout = best_layout(x, y) if pair.kind == "outputs" else None
+    if layout is None:
         return pair
     permutation, moved = layout
     if x.shape == y.shape and permutation != tuple(range(len(permutation))):

@@ -30,7 +30,9 @@ MOST_CAUSES = 12
 PATIENCE = 60.0
 
 # Edits that leave a node out: each must explain what follows on its own, not as one of several at one place.
-_STRUCTURAL = ("extra-node", "missing-node")
+_STRUCTURAL = ("extra-node", "missing-node", "node-order")
+# The priority up to which hypotheses explain by numbers: another literal, other weights.
+_LAST_NUMBER = 62
 # What an edit leaves below this share of the difference is float64's own rounding.
 _NOTHING = 1e-9
 
@@ -196,6 +198,7 @@ class Search:
             tried = Trial(state, candidate, exchanged).result(self.probe)
             if tried is None or (candidate.code in _STRUCTURAL and _entangled(state, tried)):
                 continue
+            tried = _in_layout(tried)
             nearer = tried.remaining <= state.remaining
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
             gain = (nearer, state.divergent - tried.divergent, -left)
@@ -221,10 +224,19 @@ class Search:
             self.notes.append(note)
 
     def _candidates(self, state: State) -> Iterator[tuple[Candidate, bool]]:
-        """Every hypothesis in its order, on B and with the sides exchanged."""
+        """Every hypothesis in its order, on B and with the sides exchanged; a node left out only after numbers."""
         on_b = ((c, False) for c in candidates(state.context(exchanged=False)))
         on_a = ((c, True) for c in candidates(state.context(exchanged=True)))
-        return heapq.merge(on_b, on_a, key=lambda item: item[0].priority)
+        waiting: list[tuple[Candidate, bool]] = []
+        for item in heapq.merge(on_b, on_a, key=lambda item: item[0].priority):
+            if item[0].priority >= _LAST_NUMBER:
+                yield from waiting
+                waiting.clear()
+            elif item[0].code in _STRUCTURAL:
+                waiting.append((replace(item[0], priority=_LAST_NUMBER), item[1]))
+                continue
+            yield item
+        yield from waiting
 
     def _record(self, candidate: Candidate, before: State, after: State) -> None:
         """Note the cause, and those that were proved together with it, each with what it leaves of the difference."""
