@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from oracle.adapters.recording import short_path
-from oracle.trace import OUR_FOLDERS, Layer
+from oracle.trace import COMMAND_LINE, OUR_FOLDERS, Layer
 
 _NOT_THE_USERS = (*OUR_FOLDERS, os.path.dirname(os.__file__) + os.sep + "contextlib")
 
@@ -90,7 +90,7 @@ class Places:
             if kind == "user":
                 return f"{self._short(code.co_filename)}:{frame.f_lineno}", in_backward
             in_backward = in_backward or kind == "autograd"
-            frame = frame.f_back
+            frame = None if code.co_filename.startswith(COMMAND_LINE) else frame.f_back
         return "", in_backward
 
     def _short(self, path: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from oracle.adapters.record_torch_stats import SAMPLE, summarise
-from oracle.trace import OUR_FOLDERS, Node, Tree, Value, reference
+from oracle.trace import COMMAND_LINE, OUR_FOLDERS, Node, Tree, Value, reference
 
 SMALL = 64
 """Without `full`, arrays of at most this many elements are kept, and integer ones of at most SAMPLE."""
@@ -129,7 +129,7 @@ class Lines:
                 users = self.is_users[code] = not code.co_filename.startswith((*self.skipped, "<frozen"))
             if users:
                 return self.short(code.co_filename, frame.f_lineno)
-            frame = frame.f_back
+            frame = None if code.co_filename.startswith(COMMAND_LINE) else frame.f_back
         return ""
 
 

@@ -113,3 +113,20 @@ def test_a_model_that_does_not_run_is_an_error_in_one_line():
 def test_arguments_that_do_not_fit_together_are_an_error_in_one_line():
     with pytest.raises(OracleError, match="steps is 0"):
         oracle.record(_linear(), _x(2, 3), steps=0)
+
+
+def test_what_called_the_command_line_is_no_line_of_the_user(tmp_path, monkeypatch):
+    from oracle.cli_models import record  # noqa: PLC0415 - used here only
+
+    (tmp_path / "own_models.py").write_text(
+        "import torch\n\n"
+        "class Own(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return torch.tanh(x)\n\n"
+        "def make():\n"
+        "    return torch.nn.Sequential(Own(), torch.nn.ReLU()), torch.ones(2)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    record("own_models:make", output=tmp_path / "a.trace")
+    sources = {n.op: n.source for n in oracle.load_trace(tmp_path / "a.trace").nodes}
+    assert sources == {"aten.tanh.default": "own_models.py:5", "aten.relu.default": ""}
