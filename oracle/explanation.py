@@ -210,7 +210,7 @@ def _remarks(found: Explanation) -> list[str]:
         lines.append(f"compilation: the compiled form differs from the recorded eager one by {found.compilation:.3g}")
     if found.missing:
         lines.append(
-            f"self-referenced (no lowering; what they inherit is not followed): {', '.join(found.missing[:5])}"
+            f"self-referenced (no lowering; what they inherit counts as theirs): {', '.join(found.missing[:5])}"
         )
     own = "an unknown amount" if math.isnan(found.carrier_error) else f"less than {found.carrier_error:.2g}"
     lines.append(f"left unexplained {found.remainder:.2g}; the explanation's own arithmetic errs by {own}")

@@ -15,6 +15,7 @@ import numpy as np
 
 from oracle.errors import OracleError
 from oracle.lowered import LoweredNode, forward_function, lower, pullback_function
+from oracle.self_reference import own_results
 from oracle.trace import Node, Trace
 
 Progress = Callable[[int, int], None]
@@ -83,9 +84,13 @@ class Network:
         return [n for n in self.nodes if n.self_referenced and n.outputs]
 
     def apply(self, node: LoweredNode, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """The true outputs of one node on `values`, by id; the recorded ones where it has no meaning."""
+        """The true outputs of one node on `values`, by id.
+
+        Without a lowering they are what its framework makes in float64; the recorded ones where it cannot.
+        """
         if node.signature is None:
-            return {o: self.actual[o] for o in node.results}
+            own = own_results(self.trace.framework, node.node, values) if node.outputs else {}
+            return {o: _shaped(own.get(o, self.actual[o]), self.actual[o].shape) for o in node.results}
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
         outputs = forward_function(node.signature)(reals, facts)
         named = zip(node.node.outputs, outputs, strict=False)
