@@ -9,7 +9,7 @@ with its targets q and weights a, whatever operations it is made of:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.special as sp
@@ -56,12 +56,13 @@ PRODUCTS = (
 
 @dataclass(frozen=True)
 class Reading:
-    """A loss as it was read: kind, argument, weights and targets."""
+    """A loss as it was read: kind, argument (`inside`: the squashed one that was looked at), weights and targets."""
 
     kind: Kind
     argument: int
     weights: Array
     targets: Array
+    inside: bool = False
 
     def at(self, v: Array, weights: Array, targets: Array) -> float:
         """The loss with these weights and targets."""
@@ -188,7 +189,8 @@ def read_inside(side: Side, argument: int, loss: int) -> Reading | None:
             for o in node.outputs:
                 y = side.run.values[o]
                 if y.size == v.size and any(equal(y.reshape(v.shape), s) for s in squashed):
-                    return read(side, o, loss)
+                    found = read(side, o, loss)
+                    return None if found is None else replace(found, inside=True)
     return None
 
 

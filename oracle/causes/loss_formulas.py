@@ -7,7 +7,7 @@ Codes:
     loss-delta, loss-margin, loss-quantile, loss-gamma, loss-smooth: another number in the same formula.
     eps: what keeps a logarithm from zero: clipped, added, or another number.
     argument-order: the divergence the other way round.
-    double-softmax, double-sigmoid, probabilities-as-logits, logits-as-probabilities: what the argument is taken for.
+    double-softmax, double-sigmoid, probabilities-as-logits: what the argument is taken for.
     renormalised-probabilities: the probabilities are divided by their sum on one side alone.
     sign, reduction, loss-offset: the same formula times another constant, or plus one.
 """
@@ -20,11 +20,11 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, numbers, replaced_output
-from oracle.causes.losses import factor_code, shared_arguments
+from oracle.causes.losses import factor_code, is_distribution, shared_arguments
 from oracle.loss_formulas import Formula, formulas
 from oracle.loss_reading import between, equal, gradient
+from oracle.loss_words import Wish, loss_fix, loss_layer, loss_name
 from oracle.network import Values
-from oracle.trace import Layer
 
 _FITS = 1e-6
 _ROUNDING = 1e-12
@@ -164,7 +164,8 @@ def other_formula(context: Context) -> Iterator[Candidate]:
         found = _nearest(of_a, find(context.b, j, pair.b)) if of_a else None
         if found is None or not _same_targets(context, *found):
             continue
-        stages = list(_stages(*found, context.a.run.values[i].size))
+        v = context.b.run.values[j]
+        stages = list(_stages(*found, v.size, j in context.b.producers and is_distribution(v)))
         if stages:
             parts = [_part(context, found, stage, j) for stage in stages]
             yield replace(parts[0], also=tuple(parts[1:]))
@@ -179,11 +180,13 @@ def _same_targets(context: Context, a: Found, b: Found) -> bool:
 Stage = tuple[str, str, Found]
 
 
-def _stages(a: Found, b: Found, size: int) -> Iterator[Stage]:
+def _stages(a: Found, b: Found, size: int, squashed: bool) -> Iterator[Stage]:
     """(code, words, B's loss after it) for each respect in which the losses differ."""
     now = b
     if a.formula != b.formula:
         code, words = _formula_code(a.formula, b.formula)
+        if code == "probabilities-as-logits" and squashed:  # its own softmax or sigmoid came before
+            code = f"double-{max(a.formula.link, b.formula.link, key=len)}"
         now = replace(now, formula=a.formula)
         alike = code not in ("loss-kind", "argument-order")
         if not alike:  # factors and constants of unlike formulas are not comparable
@@ -231,7 +234,7 @@ def _link_code(a: str, b: str) -> str:
     for name in ("softmax", "sigmoid"):
         if f"{name} of {name}" in (a, b):
             return f"double-{name}"
-    return "probabilities-as-logits" if len(b) > len(a) else "logits-as-probabilities"
+    return "probabilities-as-logits"
 
 
 def _described(formula: Formula) -> str:
@@ -243,14 +246,15 @@ def _described(formula: Formula) -> str:
 
 def _part(context: Context, losses: tuple[Found, Found], stage: Stage, argument: int) -> Candidate:
     (a, b), (code, words, after) = losses, stage
+    size = context.b.run.values[argument].size
     pair = context.pairs[0]
     return Candidate(
         code,
         replaced_output(context.b.producers[pair.b], _Changed(context.b, argument, (b, after), pair.b)),
         context.a.producers.get(pair.a),
         context.b.producers[pair.b],
-        fix_a=fix(_layer(context.a), code, b.formula),
-        fix_b=fix(_layer(context.b), code, a.formula),
+        fix_a=fix(context.a, code, (a, b), size),
+        fix_b=fix(context.b, code, (b, a), size),
         detail=words,
     )
 
@@ -268,20 +272,25 @@ class _Changed:
         return np.asarray(made + (is_ - was)).reshape(made.shape)
 
 
-def _layer(side: Side) -> Layer | None:
-    layers = side.network.trace.layers
-    return layers.get("loss") or next((x for x in layers.values() if x.kind.endswith("Loss")), None)
-
-
 _ARGUMENTS = ("margin", "delta", "beta", "quantile", "gamma", "smooth")
 
 
-def fix(layer: Layer | None, code: str, wanted: Formula) -> str:
-    """What to write on a side so that its loss is `wanted`."""
-    kind = layer.kind.replace("torch.nn.", "nn.") if layer else ""
-    number = wanted.family.number
-    if code.startswith("loss-") and number in _ARGUMENTS and kind:
-        return f"{kind}(..., {number}={wanted.number:g})"
+def fix(side: Side, code: str, losses: tuple[Found, Found], size: int) -> str:
+    """What to write on `side`, whose loss is the first of `losses`, so that it means the second."""
+    own, wanted = losses
+    formula = wanted.formula
+    layer = loss_layer(side)
+    kind = loss_name(side, "") if layer else ""
+    if code.startswith("loss-") and formula.family.number in _ARGUMENTS and kind:
+        return f"{kind}(..., {formula.family.number}={formula.number:g})"
+    if code == "reduction":
+        return loss_fix(side, code, "", Wish("", np.full(size, abs(wanted.scale)), abs(wanted.scale / own.scale)))
+    if code == "probabilities-as-logits" and kind.startswith("keras"):
+        return f"{kind}(..., from_logits={len(formula.link) > len(own.formula.link)})"
+    if code == "sign":
+        return f"-{kind or 'loss'}(...)"
+    if code == "loss-offset":
+        return f"add {wanted.offset - own.offset:.6g} to {kind or 'the loss'}"
     if code == "argument-order":
-        return f"exchange the arguments: the loss is the {_described(wanted)}"
-    return f"use the {_described(wanted)}"
+        return f"exchange the arguments of {kind or 'the loss'}: it is the {_described(formula)}"
+    return f"use the {_described(formula)}"

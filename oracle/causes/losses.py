@@ -7,8 +7,8 @@ Codes:
     label-smoothing: other target probabilities: another smoothing, or eps/K against eps/(K-1).
     class-weights: weights of classes or samples on one side alone, or divided by their sum on one side alone.
     double-softmax, double-sigmoid: B passes probabilities, which it computed itself, to a loss of logits.
-    probabilities-as-logits: B passes probabilities to a loss of logits.
-    logits-as-probabilities: B passes logits to a loss of probabilities or of log-probabilities.
+    probabilities-as-logits: probabilities are passed to a loss of logits or of log-probabilities, or logits to a loss
+        of probabilities (`from_logits` is wrong).
     broadcast: the targets of all samples are averaged: [N, 1] was broadcast against [N].
     log-target: one side takes the targets for logarithms.
     targets-differ: other targets.
@@ -26,6 +26,7 @@ import numpy as np
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, replaced_output
 from oracle.loss_reading import Reading, equal, is_cut, near, read, read_inside
+from oracle.loss_words import Wish, loss_fix
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
 
@@ -84,28 +85,41 @@ def _changes(
     a, b = readings
     if a.weights.size != b.weights.size or a.targets.size != b.targets.size:
         return
-    weights_a, targets_a = a.weights.reshape(b.weights.shape), a.targets.reshape(b.targets.shape)
-    stages: list[tuple[str, str, Callable[[Values], float]]] = []
+    wanted = a.weights.reshape(b.weights.shape), a.targets.reshape(b.targets.shape)
+    left = _constant(context.a, a, context.pairs[0].a) - _constant(context.b, b, context.pairs[0].b)
+    values = context.b.run.values
+    orders = [_stages(context, readings, (shared, wanted), first) for first in ("targets", "weights")]
+    stages = min(orders, key=lambda s: abs(s[0][2](values) - s[-1][2](values)) if s else 0.0)
+    if not stages:
+        return
+    if a.kind.name == b.kind.name == "log-probabilities" and (one := _log_space(a, b)):
+        stages = [(*one, _valued(b, *wanted))]
+    code, words, value = stages[-1]
+    stages[-1] = (code, words, lambda values: value(values) + left)
+    yield _joint(context, stages, readings, node)
+
+
+Stage = tuple[str, str, Callable[[Values], float]]
+
+
+def _stages(context: Context, readings: tuple[Reading, Reading], given: tuple, first: str) -> list[Stage]:
+    """(code, words, B's loss after it) for each respect in which the readings differ."""
+    (a, b), (shared, (weights_a, targets_a)) = readings, given
+    stages: list[Stage] = []
     weights, targets, reading = b.weights, b.targets, b
     if a.kind.name != b.kind.name or (a.argument == shared[0]) != (b.argument == shared[1]):
         code, words = _argument_code(context, readings, shared)
         reading = Reading(a.kind, _same_argument(context, a, shared), weights, targets)
         stages.append((code, words, _valued(reading, weights, targets)))
-    if not equal(targets, targets_a):
-        code, words = _targets_code(targets_a, targets)
-        targets = targets_a
-        stages.append((code, words, _valued(reading, weights, targets)))
-    sums = _sums(context, context.pairs[0])
-    for code, words, changed in _weight_steps(weights_a, weights, sums):
-        stages.append((code, words, _valued(reading, changed, targets)))
-    if not stages:
-        return
-    if a.kind.name == b.kind.name == "log-probabilities" and (one := _log_space(a, b)):
-        stages = [(*one, _valued(b, weights_a, targets_a))]
-    left = _constant(context.a, a, context.pairs[0].a) - _constant(context.b, b, context.pairs[0].b)
-    code, words, value = stages[-1]
-    stages[-1] = (code, words, lambda values: value(values) + left)
-    yield _joint(context, stages, _valued(b, b.weights, b.targets), node)
+    for respect in sorted(("targets", "weights"), key=lambda name: name != first):
+        if respect == "targets" and not equal(targets, targets_a):
+            code, words = _targets_code(targets_a, targets)
+            targets = targets_a
+            stages.append((code, words, _valued(reading, weights, targets)))
+        elif respect == "weights":
+            for code, words, weights in _weight_steps(weights_a, b.weights, _sums(context, context.pairs[0])):
+                stages.append((code, words, _valued(reading, weights, targets)))
+    return stages
 
 
 def _constant(side: Side, reading: Reading, loss: int) -> float:
@@ -132,9 +146,16 @@ def _valued(reading: Reading, weights: Array, targets: Array) -> Callable[[Value
 
 
 def _joint(
-    context: Context, stages: list[tuple[str, str, Callable[[Values], float]]], base: Callable, node: LoweredNode
+    context: Context,
+    stages: list[Stage],
+    readings: tuple[Reading, Reading],
+    node: LoweredNode,
 ) -> Candidate:
-    parts = [_part(context, code, words, _edited(context, node, base, value)) for code, words, value in stages]
+    b = readings[1]
+    base = _valued(b, b.weights, b.targets)
+    parts = [
+        _part(context, readings, (code, words), _edited(context, node, base, value)) for code, words, value in stages
+    ]
     first, *rest = parts
     return replace(first, also=tuple(rest))
 
@@ -149,28 +170,22 @@ def _edited(context: Context, node: LoweredNode, base: Callable, value: Callable
     return replaced_output(node, compute)
 
 
-def _part(context: Context, code: str, words: str, edits: Edits) -> Candidate:
+def _part(context: Context, readings: tuple[Reading, Reading], cause: tuple[str, str], edits: Edits) -> Candidate:
     node_a, node_b = (at.region[0] if at.region else None for at in (context.at_a, context.at_b))
-    there = words.replace("{A}", "the other model").replace("{B}", "this model")
-    back = words.replace("{B}", "the other model").replace("{A}", "this model")
-    return Candidate(code, edits, node_a, node_b, f"{_advice(code)}  # {back}", f"{_advice(code)}  # {there}", words)
+    (a, b), (code, words) = readings, cause
+    fix_a, fix_b = (
+        loss_fix(side, code, own.kind.name, _wish(own, other, code))
+        for side, own, other in ((context.a, a, b), (context.b, b, a))
+    )
+    return Candidate(code, edits, node_a, node_b, fix_a, fix_b, words)
 
 
-_ADVICE = {
-    "reduction": 'use the same reduction: loss(..., reduction="mean") or "sum" on both sides',
-    "label-smoothing": "use the same label_smoothing and the same convention (eps/K, or eps/(K-1))",
-    "class-weights": "weight the samples alike, and divide by the number of samples or by the sum of weights on both",
-    "double-softmax": "drop the softmax before the loss, or use a loss of probabilities (from_logits=False)",
-    "double-sigmoid": "drop the sigmoid before the loss, or use a loss of probabilities (from_logits=False; BCELoss)",
-    "probabilities-as-logits": "pass logits to the loss, or say from_logits=False",
-    "logits-as-probabilities": "say from_logits=True, or apply softmax (log_softmax) before the loss",
-    "log-target": "say log_target as the targets are: logarithms of probabilities, or probabilities",
-    "broadcast": "give predictions and targets the same shape: target.reshape(prediction.shape)",
-}
-
-
-def _advice(code: str) -> str:
-    return _ADVICE.get(code, "compute the loss of the same targets")
+def _wish(own: Reading, other: Reading, code: str) -> Wish:
+    classes = other.targets.shape[-1] if other.targets.ndim > 1 else 1
+    factor = float(np.mean(other.weights) / np.mean(own.weights))
+    squashed = other.kind.name.endswith("logits") and not own.kind.name.endswith("logits")
+    doubled = code.startswith("double") and (other.inside or (squashed and not own.inside))
+    return Wish(other.kind.name, other.weights, factor, _smoothing(other.targets), classes, doubled)
 
 
 def _argument_code(context: Context, readings: tuple[Reading, Reading], shared: tuple[int, int]) -> tuple[str, str]:
@@ -179,17 +194,17 @@ def _argument_code(context: Context, readings: tuple[Reading, Reading], shared: 
     words = f"{{A}} takes {_taken(a, shared[0])}, {{B}} takes {_taken(b, shared[1])}"
     inside = next((r for r, own in ((b, shared[1]), (a, shared[0])) if r.argument != own), None)
     logits = next((r for r in (b, a) if r.kind.name.endswith("logits")), None)
-    spread = _is_distribution(context.b.run.values[shared[1]])
+    spread = is_distribution(context.b.run.values[shared[1]])
     made = shared[1] in context.b.producers
     if inside is not None or (logits is not None and spread and made):
         binary = (inside or logits).kind.name.startswith("binary")  # type: ignore[union-attr]
         doubled = (inside or logits).kind.name.endswith("logits")  # type: ignore[union-attr]
         if doubled:
             return ("double-sigmoid" if binary else "double-softmax"), words
-    return ("probabilities-as-logits" if spread else "logits-as-probabilities"), words
+    return "probabilities-as-logits", words
 
 
-def _is_distribution(v: Array) -> bool:
+def is_distribution(v: Array) -> bool:
     """Whether `v` holds probabilities: of the classes of each sample, or of one event each."""
     inside = bool(np.all((v >= 0) & (v <= 1)))
     return inside and (v.ndim < 2 or v.shape[-1] == 1 or bool(np.allclose(v.sum(-1), 1, atol=1e-4)))
@@ -229,7 +244,7 @@ def _targets_code(wanted: Array, present: Array) -> tuple[str, str]:
 
 def _smoothing(q: Array) -> float | None:
     """The probability that each wrong class has, where it is one number; None otherwise."""
-    if q.ndim < 2:
+    if q.ndim < 2 or q.shape[-1] < 2:
         return None
     others = np.sort(q, -1)[..., :-1]
     return float(others.mean()) if np.ptp(others) <= 1e-6 else None
