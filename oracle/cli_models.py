@@ -48,7 +48,7 @@ def explain(
     from oracle.explaining import explain as explain_trace  # noqa: PLC0415
 
     with _Progress("explaining") as step:
-        found = explain_trace(_load(trace), target, progress=step)
+        found = explain_trace(_load(trace), target, details=html is not None, progress=step)
     print(found)
     _write(found, html, json)
 

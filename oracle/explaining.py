@@ -11,6 +11,7 @@ from oracle.explanation import Decision, Explanation, NodeReport
 from oracle.lowered import LoweredNode, is_real
 from oracle.network import Network, Progress, Run, Values, finite, is_nothing, target_values
 from oracle.node_budget import NOT_MEASURED, BudgetUse, budget_use
+from oracle.node_details import node_details
 from oracle.norms import norm
 from oracle.threads import one_thread_for_small
 from oracle.trace import Trace
@@ -23,7 +24,12 @@ _SILENT: Progress = lambda done, total: None  # noqa: E731 - the default of a ca
 
 @one_thread_for_small
 def explain(
-    trace: Trace, target: str | None = None, *, budgets: bool = True, progress: Progress = _SILENT
+    trace: Trace,
+    target: str | None = None,
+    *,
+    budgets: bool = True,
+    details: bool = True,
+    progress: Progress = _SILENT,
 ) -> Explanation:
     """Attribute the error of `target` to the operations of a recorded run.
 
@@ -32,6 +38,7 @@ def explain(
         target: "loss", "outputs", "gradients", "parameters", "buffers" or the name of one of them; the loss where
             there is one, else the outputs.
         budgets: measure each operation's use of its rounding budget.
+        details: keep the ranges of every operation's arrays and a script of its call, for the page.
         progress: called with (done, total) steps.
 
     Raises `OracleError` for a target that is unknown or holds no real numbers, and for a trace without arrays, each
@@ -64,6 +71,7 @@ def explain(
         decision=_decision(network, exact, trace.outputs),
         compilation=_compilation(network, trace),
         missing=tuple(sorted({n.node.op for n in network.self_referenced})),
+        details=node_details(network) if details else None,
     )
 
 

@@ -3,9 +3,11 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from oracle.details import Details
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Explanation:
     `completeness` the largest relative |F(d) - actual|, zero for a faithful trace; `points` the quadrature points
     used; `carrier_error` a bound, to first order, of the float64 arithmetic's own error in the total (NaN where the
     network is too large to have been certified): an explanation of an error that is not far larger says little.
+    `details` are for the page: ranges of arrays, attributes, scripts.
     """
 
     target: str
@@ -95,6 +98,7 @@ class Explanation:
     decision: Decision | None = None
     compilation: float | None = None
     missing: tuple[str, ...] = field(default=())
+    details: Details | None = field(default=None, repr=False)
 
     @property
     def accused(self) -> tuple[NodeReport, ...]:
@@ -147,7 +151,8 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        data = asdict(self)
+        data = asdict(replace(self, details=None))
+        del data["details"]
         data["nodes"] = [asdict(n) | {"accused": n.accused, "suspect": n.suspect} for n in self.nodes]
         data["sentence"], data["flips"] = self.sentence(), self.flips
         return data
@@ -170,7 +175,8 @@ class Explanation:
         from oracle.reports.explanation import explanation_page  # noqa: PLC0415 - reports are an extra
 
         path = Path(path)
-        path.write_text(explanation_page(strict(self.to_dict())), encoding="utf-8")
+        details = strict(asdict(self.details)) if self.details else None
+        path.write_text(explanation_page(strict(self.to_dict()), details), encoding="utf-8")
         return path
 
     def _repr_html_(self) -> str:

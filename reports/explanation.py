@@ -1,19 +1,23 @@
 """The page of an explanation: who made how much of the error, as a waterfall, by layer, and node by node."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from oracle.reports.page import render_page
-from oracle.reports.tree import layer_tree
+from oracle.reports.tree import layer_tree, number, relative
 
 _BARS = 24
 _LISTED = 400
 
 
-def explanation_page(data: Mapping[str, Any]) -> str:
-    """One self-contained page from `Explanation.to_dict()` (non-finite numbers as strings)."""
+def explanation_page(data: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> str:
+    """One self-contained page from `Explanation.to_dict()` (non-finite numbers as strings).
+
+    `details` (`Explanation.details` as plain data) fill the page of each operation, `#node=17`.
+    """
     nodes = data["nodes"]
     ranked = sorted(nodes, key=lambda n: -abs(number(n["contribution"])))
     charts = {
@@ -24,7 +28,9 @@ def explanation_page(data: Mapping[str, Any]) -> str:
     }
     title = f"Who made the error of {data['target']}"
     return render_page(
-        "explanation", {"charts": charts}, title, e=data, root=layer_tree(nodes), ranked=ranked[:_LISTED],
+        "explanation", {"charts": charts, "nodes": nodes, "details": details or {}}, title, e=data,
+        root=layer_tree(nodes), ranked=ranked[:_LISTED], relative=relative, width=_width,
+        decades=_decades, turned=_turned(nodes),
         left=max(len(ranked) - _LISTED, 0), referenced=sum(bool(n["self_referenced"]) for n in nodes), shown=shown,
         share=lambda value: _share(value, data["total"]),
     )  # fmt: skip
@@ -42,16 +48,27 @@ def explanation_fragment(data: Mapping[str, Any]) -> str:
     return str(Markup("<p>{}</p><table><tr>{}</tr>{}</table>").format(escape(data["sentence"]), head, rows))
 
 
-def number(value: Any) -> float:
-    """A number of the data; the strings "nan" and "inf" count as zero in sums."""
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
 def shown(value: Any) -> str:
     """A number in three significant digits; other values as they are, a dash for what was not measured."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value in ("nan", None) else str(value)
     return f"{value:.3g}"
+
+
+def _width(part: Any, whole: float) -> float:
+    """The length of a bar in percent."""
+    return round(100 * abs(number(part)) / whole, 1) if whole else 0.0
+
+
+def _decades(condition: Any) -> float:
+    """The length of a bar in percent: a quarter for each tenfold."""
+    return round(min(25 * math.log10(max(number(condition), 1.0)), 100.0), 1)
+
+
+def _turned(nodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The operations whose decisions exact arithmetic takes otherwise, by what that did."""
+    turned = [n for n in nodes if n["flips"]]
+    return sorted(turned, key=lambda n: (-abs(number(n.get("jump"))), -n["flips"]))[:_LISTED]
 
 
 def _share(value: Any, total: Any) -> str:
@@ -75,7 +92,7 @@ def _sums(nodes: Iterable[Mapping[str, Any]], key: str) -> dict[str, Any]:
     sums: dict[str, float] = {}
     for node in nodes:
         sums[str(node[key])] = sums.get(str(node[key]), 0.0) + number(node["contribution"])
-    ranked = sorted(sums.items(), key=lambda item: -abs(item[1]))[:_BARS]
+    ranked = sorted(((k, v) for k, v in sums.items() if v), key=lambda item: -abs(item[1]))[:_BARS]
     return {"labels": [name for name, _ in ranked], "values": [value for _, value in ranked]}
 
 

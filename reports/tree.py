@@ -7,7 +7,9 @@ from typing import Any
 
 @dataclass
 class Branch:
-    """A layer: its own name, the layers inside, its own nodes, and the sum of contributions below it."""
+    """A layer: its own name, the layers inside, its own nodes; of all below it the sum of contributions, their total
+    size, the largest relative error inherited and the largest amplification.
+    """
 
     name: str
     path: str
@@ -15,6 +17,8 @@ class Branch:
     nodes: list[Mapping[str, Any]] = field(default_factory=list)
     contribution: float = 0.0
     size: float = 0.0
+    inherited: float = 0.0
+    amplified: float = 0.0
 
     @property
     def count(self) -> int:
@@ -37,7 +41,19 @@ def layer_tree(nodes: Iterable[Mapping[str, Any]]) -> Branch:
 
 
 def _add(branch: Branch, node: Mapping[str, Any]) -> None:
-    contribution = node.get("contribution", 0.0)
-    value = float(contribution) if isinstance(contribution, int | float) else 0.0
+    value = number(node.get("contribution"))
     branch.contribution += value
     branch.size += abs(value)
+    branch.inherited = max(branch.inherited, relative(node, "inherited_error"))
+    branch.amplified = max(branch.amplified, number(node.get("condition")))
+
+
+def number(value: Any) -> float:
+    """A number of the data; the strings "nan" and "inf", and what is not there, count as zero."""
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def relative(node: Mapping[str, Any], key: str) -> float:
+    """An error of an operation relative to the magnitude of its results."""
+    size = number(node.get("magnitude"))
+    return number(node.get(key)) / size if size else 0.0
