@@ -658,7 +658,7 @@ def padding_row_zero() -> Mistake:
 
 @mistake("weights-shared")
 def untied_head() -> Mistake:
-    nn, layers, ops = _modules()
+    nn, layers, _ = _modules()
     x_t, x_k = tokens(5)
 
     class Tied(nn.Module):

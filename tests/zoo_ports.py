@@ -16,17 +16,17 @@ def port(function: Callable[[], Port]) -> Callable[[], Port]:
     return function
 
 
-def _both() -> tuple[Any, Any, Any, Any]:
+def _both() -> tuple[Any, Any, Any]:
     import keras
     from torch import nn
 
-    return nn, keras.layers, keras.ops, keras
+    return nn, keras.layers, keras.ops
 
 
 @port
 def mlp() -> Port:
     """relu and tanh, the activation inside the Keras layer."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = sequences()
     x_t, x_k = x_t[:, 0], x_k[:, 0]
     t = randomize(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 7), nn.Tanh(), nn.Linear(7, 3)))
@@ -39,7 +39,7 @@ def mlp() -> Port:
 @port
 def lenet() -> Port:
     """Flatten in two orders: the first dense kernel is carried in Keras's."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(1, 12)
     t = randomize(nn.Sequential(
         nn.Conv2d(1, 4, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(4, 6, 3), nn.Tanh(), nn.AvgPool2d(2),
@@ -60,7 +60,7 @@ def lenet() -> Port:
 @port
 def vgg() -> Port:
     """Convolution pairs, maximum pooling, global average; the bias is added by a layer of its own on one side."""
-    nn, layers, ops, keras = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(3, 8)
     t = randomize(nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -78,7 +78,7 @@ def vgg() -> Port:
 @port
 def resnet_block() -> Port:
     """Two convolutions with batch norm, a strided projection; torch pads both sides, Keras pads by hand."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(3, 8)
 
     class Block(nn.Module):
@@ -111,7 +111,7 @@ def resnet_block() -> Port:
 @port
 def mobilenet_block() -> Port:
     """Depthwise and pointwise convolutions with relu6."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(4, 8)
     t = randomize(nn.Sequential(
         nn.Conv2d(4, 8, 1), nn.ReLU6(), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8, eps=1e-3),
@@ -128,7 +128,7 @@ def mobilenet_block() -> Port:
 @port
 def inception() -> Port:
     """Parallel branches concatenated over channels, whose axis differs."""
-    nn, layers, ops, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(3, 8)
 
     class Inception(nn.Module):
@@ -159,7 +159,7 @@ def inception() -> Port:
 @port
 def unet() -> Port:
     """Pool, bilinear upsampling on one level, transposed convolution on the other, skips."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(2, 8)
 
     class UNet(nn.Module):
@@ -197,7 +197,7 @@ def unet() -> Port:
 @port
 def autoencoder() -> Port:
     """Strided convolutions down, nearest upsampling and transposed convolutions up."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(2, 8)
     t = randomize(nn.Sequential(
         nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(2, 4, 3, 2), nn.ELU(), nn.Upsample(scale_factor=2),
@@ -214,7 +214,7 @@ def autoencoder() -> Port:
 @port
 def squeeze_excite() -> Port:
     """Channel attention: a broadcast product."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(4, 8)
 
     class SE(nn.Module):
@@ -246,7 +246,7 @@ def squeeze_excite() -> Port:
 @port
 def group_norm_net() -> Port:
     """Group norm in two layouts."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(3, 8)
     t = randomize(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GroupNorm(4, 8, eps=1e-3), nn.LeakyReLU(0.2),
                                 nn.Conv2d(8, 3, 1)))  # fmt: skip
@@ -259,7 +259,7 @@ def group_norm_net() -> Port:
 @port
 def residual_mlp() -> Port:
     """Layer norm, GELU, residuals."""
-    nn, layers, _, keras = _both()
+    nn, layers, _ = _both()
     x_t, x_k = sequences()
 
     class Residual(nn.Module):
@@ -281,7 +281,7 @@ def residual_mlp() -> Port:
 @port
 def rms_net() -> Port:
     """RMS norm and a gated linear unit."""
-    nn, layers, ops, keras = _both()
+    nn, layers, _ = _both()
     x_t, x_k = sequences()
 
     class Gated(nn.Module):
@@ -325,7 +325,7 @@ class _Last:
 
 
 def _recurrent(t: Any, layer: Any) -> Port:
-    _, layers, _, _ = _both()
+    _, layers, _ = _both()
     x_t, x_k = sequences()
     out = layers.Dense(2)
     k = functional(x_k, chained(layer, out))
@@ -336,28 +336,28 @@ def _recurrent(t: Any, layer: Any) -> Port:
 @port
 def lstm() -> Port:
     """Two biases on one side, one on the other."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     return _recurrent(_Last(nn.LSTM, 4), layers.LSTM(4))
 
 
 @port
 def gru() -> Port:
     """Gates in another order; reset after the product on both sides."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     return _recurrent(_Last(nn.GRU, 4), layers.GRU(4, reset_after=True))
 
 
 @port
 def simple_rnn() -> Port:
     """The plain recurrence."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     return _recurrent(_Last(nn.RNN, 4), layers.SimpleRNN(4))
 
 
 @port
 def bidirectional_lstm() -> Port:
     """Both directions, every step returned."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = sequences()
 
     class Net(nn.Module):
@@ -378,7 +378,7 @@ def bidirectional_lstm() -> Port:
 @port
 def encoder_block() -> Port:
     """A fused attention module with stacked projections against Keras's separate ones; layer norm after."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = _wide()
 
     class Block(nn.Module):
@@ -412,7 +412,7 @@ def _wide() -> tuple[Any, np.ndarray]:
 @port
 def decoder_block() -> Port:
     """Causal: fused on one side, a mask of minus infinity on the other."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = _wide()
 
     class Block(nn.Module):
@@ -446,7 +446,7 @@ def decoder_block() -> Port:
 @port
 def patch_embedding() -> Port:
     """A strided convolution against a product with unfolded patches; a class token and learned positions."""
-    nn, layers, ops, keras = _both()
+    nn, layers, ops = _both()
     x_t, x_k = images(3, 8)
 
     class Patches(nn.Module):
@@ -495,7 +495,7 @@ def patch_embedding() -> Port:
 @port
 def text_cnn() -> Port:
     """Embedding, two widths of convolution, maximum over time."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = tokens()
 
     class Text(nn.Module):
@@ -526,7 +526,7 @@ def text_cnn() -> Port:
 @port
 def siamese() -> Port:
     """One encoder used twice; a distance."""
-    nn, layers, ops, keras = _both()
+    nn, layers, ops = _both()
     x_t, x_k = sequences(2, 6)
 
     class Siamese(nn.Module):
@@ -553,7 +553,7 @@ def siamese() -> Port:
 @port
 def gpt() -> Port:
     """Rotary positions (complex pairs as halves), causal attention, RMS norm, tied output."""
-    nn, layers, ops, keras = _both()
+    nn, layers, ops = _both()
     x_t, x_k = tokens(5, 11)
     angles = np.outer(np.arange(5), 10000.0 ** (-np.arange(2) / 2)).astype(np.float32)
     cos, sin = (np.concatenate([f(angles)] * 2, -1) for f in (np.cos, np.sin))
@@ -619,7 +619,7 @@ def gpt() -> Port:
 @port
 def folded_batch_norm() -> Port:
     """Batch norm in inference on one side; folded into the convolution before it on the other."""
-    nn, layers, _, _ = _both()
+    nn, layers, _ = _both()
     x_t, x_k = images(3, 8)
     t = randomize(nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 2, 3))).eval()
     ks = [layers.Conv2D(5, 3, activation="relu"), layers.Conv2D(2, 3)]
