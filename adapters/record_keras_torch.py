@@ -11,7 +11,7 @@ import numpy as np
 from oracle.adapters import record_keras_names as names
 from oracle.adapters.record_keras_plan import Plan
 from oracle.adapters.record_keras_steps import number_slices, number_steps
-from oracle.adapters.record_torch import Runner
+from oracle.adapters.record_torch import Runner, unwatched
 from oracle.adapters.recording import named_leaves
 from oracle.adapters.recording_places import replaced
 from oracle.trace import Trace
@@ -72,12 +72,15 @@ class _TorchRunner(Runner):
     def watching(self, optimizer: Any) -> Iterator[None]:
         """Observe operations, layers, the optimizer and the loss; leave no hook behind."""
         computes_loss = hasattr(self.model, "_compute_loss")
+        builds = hasattr(self.model, "_symbolic_build")
         seeing = replaced(self.model, "_compute_loss", self._seeing_loss) if computes_loss else contextlib.nullcontext()
+        building = replaced(self.model, "_symbolic_build", _unobserved) if builds else contextlib.nullcontext()
         with (
             super().watching(optimizer),
             names.layer_calls(lambda _: contextlib.nullcontext(), self._done),
             names.optimizer_steps(self.plan.optimizer, self._stepping),
             seeing,
+            building,
         ):
             yield
 
@@ -121,6 +124,16 @@ class _TorchRunner(Runner):
         if plan.optimizer is not None:
             with self.torch.no_grad():
                 plan.optimizer.apply([w.value.grad for w in weights], weights)
+
+
+def _unobserved(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Keras builds a model by running it on shapes, and pools on memory that holds nothing: no part of the run."""
+
+    def built(*args: Any, **kwargs: Any) -> Any:
+        with unwatched():
+            return build(*args, **kwargs)
+
+    return built
 
 
 def _tensors(tree: Any) -> Any:

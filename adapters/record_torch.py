@@ -204,12 +204,12 @@ class Runner:
     def _entered(self, module: Any, args: Any) -> None:
         places = self.observer.places
         if module not in places.names:
-            with _unwatched():
+            with unwatched():
                 self.adopt(module, type(module).__name__)
         places.enter(module, counts=not any(getattr(x, "is_meta", False) for x in args))
 
     def _optimizing(self, optimizer: Any, *_: Any) -> None:
-        with _unwatched():
+        with unwatched():
             self.adopt_optimizer(optimizer)
         self.observer.places.optimizing = True
 
@@ -254,7 +254,7 @@ class Runner:
         )
 
 
-def _unwatched() -> AbstractContextManager:
+def unwatched() -> AbstractContextManager:
     """For our own operations while the user's are observed."""
     from torch.utils._python_dispatch import _disable_current_modes  # noqa: PLC0415
 
