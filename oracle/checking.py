@@ -1,36 +1,33 @@
 """A user's own function or layer against its definition in JAX, with no tolerance to choose."""
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
+from oracle.check_causes import named
+from oracle.check_judging import Asked, judged
 from oracle.errors import OracleError
 from oracle.foreign import PullBack, call, leaves, to_numpy
-from oracle.inputs import cotangents, flushed
-from oracle.metric import measure
-from oracle.reference.budget import Budget, rounding_budget
-from oracle.reference.evaluate import evaluate
+from oracle.inputs import cotangents
 from oracle.reference.formats import Format, format_named
 from oracle.reference.program import Program, trace, vjp
-from oracle.reference.structure import MOVES
-from oracle.reference.truth import Truth
 from oracle.types import Verdict
-from oracle.verdict import Judgement, judge
+from oracle.verdict import Judgement
 
 _GRAVITY = (Verdict.CORRECT, Verdict.WITHIN_BUDGET, Verdict.UNDECIDED, Verdict.BEYOND_BUDGET)
-_MIXING = ("reduce", "cum", "dot", "sort", "scatter", "arg", "top_k", "iota")
 
 
 @dataclass(frozen=True)
 class CheckedArray:
-    """One result, or the gradient of one input, judged."""
+    """One result, or the gradient of one input, judged; `code` names the cause (`oracle.check_causes`)."""
 
     name: str
     format: str
     judgement: Judgement
+    code: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,11 @@ class CheckResult:
     def verdict(self) -> Verdict:
         """The worst verdict of all arrays."""
         return self.gravest.judgement.verdict
+
+    @property
+    def code(self) -> str:
+        """The cause of the worst verdict, "rounding-only" if there is none (`oracle.check_causes`)."""
+        return self.gravest.code
 
     @property
     def reason(self) -> str:
@@ -90,6 +92,8 @@ class CheckResult:
                 f"  {array.name} ({array.format}): {found.verdict}, max {_number(found.max_ulp)} ulp, "
                 f"{_number(found.budget_used)} of the budget, {found.elements} elements"
             )
+            if array.code != "rounding-only":
+                lines.append(f"    {array.code}: {array.detail}" if array.detail else f"    {array.code}")
         if self.worst:
             given = "".join(f" {name}={x['decimal']}" for name, x in self.worst["inputs"].items())
             lines.append(
@@ -148,34 +152,12 @@ def _judge_all(
     """Each answer against the exact value of the first of `definitions` at `operands`; the others add to the budget."""
     programs = [_traced(definition, list(operands.values())) for definition in definitions]
     _must_fit(programs[0], answers)
-    formats = {name: _format_of(name, y, format) for name, y in answers.items()}
-    truths = _truths(programs[0], operands, formats)
-    calm = {name: flushed(x, max(formats.values(), key=lambda f: f.tiny)) for name, x in operands.items()}
-    unchanged = all(calm[name] is x for name, x in operands.items())
-    budgets = {fmt: _budgets(programs, operands, fmt) for fmt in set(formats.values())}
-    at_zero = None if unchanged else _truths(programs[0], calm, formats)
-    labelled = operands if _is_elementwise(programs[0]) else None
+    asked = Asked(operands, answers, {name: _format_of(name, y, format) for name, y in answers.items()})
     checked = []
-    for place, (name, y) in enumerate(answers.items()):
-        fmt = formats[name]
-        try:
-            errors = measure(y, truths[place], fmt)
-        except ValueError as error:
-            raise OracleError(f"{name}: {error}") from error
-        calmly = None if at_zero is None else (at_zero[place], _budgets(programs, calm, fmt)[place])
-        found = judge(errors, truths[place], budgets[fmt][place], fmt, inputs=labelled, at_zero=calmly)
-        checked.append(CheckedArray(name, fmt.name, found))
+    for name, found in judged(programs, asked).items():
+        cause = named(programs, asked, name, found)
+        checked.append(CheckedArray(name, asked.formats[name].name, found, cause.code, cause.detail))
     return tuple(checked)
-
-
-def _budgets(programs: Sequence[Program], operands: Mapping[str, np.ndarray], fmt: Format) -> tuple[Budget, ...]:
-    each = [rounding_budget(program, list(operands.values()), fmt) for program in programs]
-    return tuple(functools.reduce(Budget.hull, budgets) for budgets in zip(*each, strict=True))
-
-
-def _truths(program: Program, operands: Mapping[str, np.ndarray], formats: Mapping[str, Format]) -> tuple[Truth, ...]:
-    finest = max(formats.values(), key=lambda f: f.precision)
-    return evaluate(program, list(operands.values()), finest)
 
 
 def _traced(definition: Callable, operands: Sequence[np.ndarray]) -> Program:
@@ -240,15 +222,6 @@ def _as_many(slopes: list[np.ndarray], positions: Sequence[int]) -> list[np.ndar
     if len(slopes) != len(positions):
         raise OracleError(f"{len(slopes)} gradients for {len(positions)} floating-point inputs; one each is expected")
     return slopes
-
-
-def _is_elementwise(program: Program) -> bool:
-    """Whether every element of the result depends on the same element of each operand alone."""
-    (shape,) = {program.variables[v].shape for v in program.outputs} if len(program.outputs) == 1 else {None}
-    if any(program.variables[v].shape != shape for v in program.inputs):
-        return False
-    names = {step.primitive for step in program.steps} - {"broadcast_in_dim"}
-    return not any(name in MOVES or name.startswith(_MIXING) for name in names)
 
 
 def _largest(values: Iterable[float | None]) -> float | None:

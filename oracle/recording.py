@@ -44,8 +44,8 @@ def record(
     name = framework or framework_of(model_or_fn, inputs)
     if name not in FRAMEWORKS:
         raise OracleError(f"unknown framework {name!r}", f"use one of {', '.join(FRAMEWORKS)}")
-    if name == "keras" and _by_class(model_or_fn) != "keras":  # a function of Keras's is one of its backend's
-        name = importlib.import_module("keras").backend.backend()
+    if name == "keras" and not isinstance(model_or_fn, importlib.import_module("keras").Layer):
+        name = importlib.import_module("keras").backend.backend()  # a function of Keras's is one of its backend's
     recorder = getattr(importlib.import_module(f"oracle.adapters.record_{name}"), f"record_{name}")
     keep = _size(model_or_fn) <= LARGE if full is None else full
     try:
@@ -100,6 +100,8 @@ def _by_class(model: Any) -> str | None:
     if tensorflow is not None and (isinstance(model, tensorflow.Module) or hasattr(model, "get_concrete_function")):
         return "tensorflow"
     module = type(model).__module__.partition(".")[0]
+    if module == "keras":  # a loss, a metric
+        return "keras"
     return "jax" if module in ("jaxlib", "flax", "equinox") else None
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,21 @@ from oracle.lowered import LoweredNode
 from oracle.network import Edits
 
 _DEPTH = 12
+_FIRST = 4
+
+
+@hypothesis(priority=16)
+def flipped_before(context: Context) -> Iterator[Candidate]:
+    """A convolution where the meanings part: its kernel is flipped along its spatial axes."""
+    for node in context.at_b.first[:_FIRST]:
+        for leaf in node.reals:
+            kernel = context.b.run.values[leaf]
+            if leaf in context.b.producers or kernel.ndim < 3 or not context.matched(leaf):
+                continue
+            value = context.at_a.first[0].outputs[0] if context.at_a.first else -1
+            for axes in _subsets(kernel.ndim):
+                edits = Edits(leaves={leaf: np.flip(kernel, axes)})
+                yield replace(_candidate(context, (value, node), (leaf, axes), edits), tested=False)
 
 
 @hypothesis(priority=60)
