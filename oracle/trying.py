@@ -75,8 +75,8 @@ class State:
 
     @property
     def divergent(self) -> int:
-        """How many nodes have no counterpart."""
-        return len(self.at_a.region) + len(self.at_b.region)
+        """How many values have no counterpart."""
+        return len(self.at_a.open) + len(self.at_b.open)
 
     @cached_property
     def remaining(self) -> float:
@@ -191,13 +191,13 @@ class Trial:
         return all(means_the_same(tried.a, tried.b, pair) for pair in ends)
 
     def _resolves(self, tried: State) -> bool:
-        """Whether a first divergent node, where there is one, has a counterpart now, and fewer nodes have none."""
+        """Whether a first divergent value, where there is one, has a counterpart now, and fewer values have none."""
         if self.exchanged:
             here, there = self.state.at_b, tried.at_b
         else:
             here, there = self.state.at_a, tried.at_a
-        first = {n.node.index for n in here.first}
-        solved = not first or bool(first - {n.node.index for n in there.region})
+        first = {o for n in here.first for o in n.outputs} & here.open
+        solved = not first or bool(first - there.open)
         if solved and tried.divergent < self.state.divergent:
             return True
         return all(means_the_same(tried.a, tried.b, pair) for pair in tried.stage.pairs)
