@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
 
 from oracle.lowered import LoweredNode, meaning, real_program
@@ -12,6 +11,7 @@ from oracle.norms import norm
 from oracle.reference.balls import MissingRule
 from oracle.reference.formats import Format, format_named
 from oracle.reference.kernel_budget import KernelBudget, kernel_budgets
+from oracle.reference.lazy import jax
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def _with_store(budget: KernelBudget, magnitude: np.ndarray, fmt: Format) -> Ker
 def _use(errors: np.ndarray, budget: KernelBudget) -> BudgetUse:
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.where(errors == 0, 0.0, np.abs(errors) / budget.fused)
-    shares = [_share(errors, bound) for bound in (budget.honest, budget.fused, budget.probable)]
-    return BudgetUse(*shares, float(np.max(each, initial=0.0)))
+    stepwise, fused, probable = (_share(errors, bound) for bound in (budget.honest, budget.fused, budget.probable))
+    return BudgetUse(stepwise, fused, probable, worst=float(np.max(each, initial=0.0)))
 
 
 def _share(errors: np.ndarray, bound: np.ndarray) -> float:
