@@ -6,6 +6,7 @@ The leaves that B's divergent layer reads are rearranged; what the edit was tell
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,37 @@ def arranged_as_in_a(context: Context) -> Iterator[Candidate]:
             for permutation, array in layouts(ours, theirs.shape):
                 if not np.array_equal(array, theirs):
                     yield _candidate(context, (i, node_a), (j, node_b), array, _relation(array, theirs, permutation))
+
+
+@hypothesis(priority=14)
+def kernel_turned_by_the_operation(context: Context) -> Iterator[Candidate]:
+    """Both sides hold the same kernel, but one operation flips or transposes it: B's is flipped, or transposed."""
+    ours = [context.a.run.values[i] for i, _ in leaves_near(context.a, context.at_a.region)]
+    for j, node in leaves_near(context.b, context.at_b.region):
+        kernel = context.b.run.values[j]
+        if kernel.ndim < 2 or not any(_is_held(x, kernel) for x in ours):
+            continue
+        for axes in _axis_subsets(kernel.ndim) if kernel.ndim > 2 else ():
+            if all(kernel.shape[k] > 1 for k in axes):
+                array = np.flip(kernel, axes)
+                detail = f"the kernel of {{B}} is used flipped along the axes {list(axes)}, against {{A}}"
+                flip = f"flip the kernel along the axes {list(axes)}"
+                if "conv_general_dilated" in node.node.op:
+                    flip += " (jax.lax.conv_transpose(..., transpose_kernel=True) does)"
+                candidate = _simple(context, "kernel-flip", j, node, (array, detail))
+                yield replace(candidate, fix_a="flip the spatial axes of the kernel", fix_b=flip)
+        for order in itertools.permutations(range(kernel.ndim)):
+            array = kernel.transpose(order)
+            if array.shape == kernel.shape and not np.array_equal(array, kernel):
+                detail = f"the kernel of {{B}} is used with its axes in the order {list(order)}, against {{A}}"
+                yield _simple(context, "kernel-layout", j, node, (array, detail))
+
+
+def _is_held(ours: np.ndarray, theirs: np.ndarray) -> bool:
+    """Whether `ours` is `theirs` in some order of the axes."""
+    if ours.size != theirs.size or ours.ndim != theirs.ndim or not same_multiset(ours, theirs, 0.0):
+        return False
+    return any(np.array_equal(array, theirs) for _, array in layouts(ours, theirs.shape))
 
 
 @hypothesis(priority=13)
@@ -86,7 +118,11 @@ def two_biases(context: Context) -> Iterator[Candidate]:
             ("double-bias", 0.5, "is counted twice in {B}"),
             ("double-bias", 2.0, "is counted twice in {A}"),
         ):
-            yield _simple(context, code, j, node, (factor * bias, f"the bias {name} {meaning}"))
+            candidate = _simple(context, code, j, node, (factor * bias, f"the bias {name} {meaning}"))
+            if factor == 0 and not others:
+                add = f"add a bias with the numbers of {name}  # at {candidate.node_a and place(candidate.node_a)}"
+                candidate = replace(candidate, fix_a=add, fix_b=f"leave out {name} (bias=False, use_bias=False)")
+            yield candidate
 
 
 def leaves_near(side: Side, region: tuple[LoweredNode, ...]) -> list[tuple[int, LoweredNode]]:
