@@ -10,6 +10,7 @@ with weights k(s - j) of a kernel k: nearest, linear, cubic (Keys 1981, with a =
 antialiasing the kernel is widened by n / m where that is more than one.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ def conventions() -> list[Convention]:
     return found
 
 
+@functools.lru_cache(maxsize=512)
 def matrix(convention: Convention, size: int, out: int, step: float | None = None) -> np.ndarray:
     """The matrix (out, size) of the convention; `step` is the distance of source places, size / out unless given."""
     step = size / out if step is None else step

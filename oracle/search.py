@@ -6,7 +6,6 @@ each is also tried with the sides exchanged, since a fused kernel with a flag is
 operations that mean the same.
 """
 
-import heapq
 import itertools
 import math
 import time
@@ -185,11 +184,16 @@ class Search:
     def _step(self, state: State, banned: list[Candidate]) -> tuple[Candidate, State] | None:
         """The best proved hypothesis at the first divergence, and the state after it."""
         best: tuple[tuple[bool, int, float], Candidate, State] | None = None
-        for candidate, exchanged in self._candidates(state):
-            if best is not None and candidate.priority > best[1].priority:
-                trusted = best[0][0] or best[1].tested
-                if candidate.transplant or (trusted and _clean(state, best[2])):
-                    break
+
+        def settled(priority: int) -> bool:
+            if best is None or priority <= best[1].priority:
+                return False
+            return (best[1].tested and _begun(state, best[2])) or (best[0][0] and _clean(state, best[2]))
+
+        for candidate, exchanged in self._candidates(state, settled):
+            later = best is not None and candidate.priority > best[1].priority
+            if later and (candidate.transplant or settled(candidate.priority)):
+                break
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
                 break
@@ -223,12 +227,13 @@ class Search:
         if note not in self.notes:
             self.notes.append(note)
 
-    def _candidates(self, state: State) -> Iterator[tuple[Candidate, bool]]:
+    def _candidates(
+        self, state: State, settled: Callable[[int], bool] = lambda priority: False
+    ) -> Iterator[tuple[Candidate, bool]]:
         """Every hypothesis in its order, on B and with the sides exchanged; a node left out only after numbers."""
-        on_b = ((c, False) for c in candidates(state.context(exchanged=False)))
-        on_a = ((c, True) for c in candidates(state.context(exchanged=True)))
+        contexts = [state.context(exchanged=False), state.context(exchanged=True)]
         waiting: list[tuple[Candidate, bool]] = []
-        for item in heapq.merge(on_b, on_a, key=lambda item: item[0].priority):
+        for item in candidates(contexts, settled):
             if item[0].priority >= _LAST_NUMBER:
                 yield from waiting
                 waiting.clear()
@@ -305,6 +310,12 @@ def _brings_in_order(before: State, after: State) -> bool:
     return any(
         means_the_same(after.a, after.b, new) and not means_the_same(before.a, before.b, old) for old, new in pairs
     )
+
+
+def _begun(before: State, after: State) -> bool:
+    """Whether the very first node that diverged, on either side, no longer does."""
+    sides = ((before.at_a, after.at_a), (before.at_b, after.at_b))
+    return all(not was.first or was.first[0] not in now.region for was, now in sides)
 
 
 def _clean(before: State, after: State) -> bool:

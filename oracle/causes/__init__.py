@@ -106,15 +106,23 @@ def _discover() -> None:
         importlib.import_module(f"{__name__}.{module.name}")
 
 
-def candidates(context: Context) -> Iterator[Candidate]:
-    """Everything that any hypothesis proposes, the specific first."""
+def candidates(
+    contexts: Iterable[Context], settled: Callable[[int], bool] = lambda priority: False
+) -> Iterator[tuple[Candidate, bool]]:
+    """Everything that any hypothesis proposes in any context, the specific first, and whether the sides are exchanged.
+
+    Hypotheses of a priority for which `settled` is true, and all after it, are not asked.
+    """
     _discover()
     for priority, _, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
-        try:
-            for candidate in propose(context):
-                yield replace(candidate, priority=priority)
-        except UNFIT:  # a hypothesis that does not fit this network proposes nothing more
-            continue
+        if settled(priority):
+            return
+        for context in contexts:
+            try:
+                for candidate in propose(context):
+                    yield replace(candidate, priority=priority), context.exchanged
+            except UNFIT:  # a hypothesis that does not fit this network proposes nothing more
+                continue
 
 
 # What hypotheses are written with.

@@ -23,9 +23,10 @@ HIDDEN = 30.0
 class Attention:
     """One softmax over keys: where its scores are, before any mask, and which of them are hidden.
 
-    `scores` makes them of the side's values, keys last; `hidden` is true where a score takes no part, None where all
-    do; `node` makes the probabilities, or the attention's output where it is fused; `edit` puts other probabilities in
-    their place, given as a function of the scores. `size` is the head's.
+    `scores` makes them, scaled, of the side's values, keys last (`level` is the value that holds them, if one does);
+    `hidden` is true where a score takes no part, None where all do; `node` makes the probabilities, or the attention's
+    output where it is fused; `edit` puts other probabilities in their place, given as a function of the scores.
+    `size` is the head's, `scale` the factor of the sums.
     """
 
     node: LoweredNode
@@ -34,6 +35,7 @@ class Attention:
     edit: Callable[[Callable[[np.ndarray], np.ndarray]], Edits]
     size: int
     scale: float | None = None
+    level: int | None = None
 
 
 def attentions(side: Side, nodes: tuple[LoweredNode, ...]) -> Iterator[Attention]:
@@ -67,9 +69,11 @@ def _decomposed(side: Side, node: LoweredNode) -> Iterator[Attention]:
         if scores.size != y.size or not np.all(np.isfinite(scores)) or _spread(scores) > 100 * HIDDEN:
             continue
         hidden = final < scores.reshape(y.shape) - HIDDEN
+        if not np.allclose(final[~hidden], scores.reshape(y.shape)[~hidden], rtol=1e-9):
+            continue
         yield Attention(
             node, _reader(level, y.shape), hidden if hidden.any() else None, _replacing(side, node, level, y.shape),
-            *_head(side, level),
+            *_head(side, level), level,
         )  # fmt: skip
 
 

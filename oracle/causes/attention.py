@@ -4,15 +4,17 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from oracle.alignment import Side
-from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes import Candidate, Context, after, hypothesis
 from oracle.causes.attending import Attention, attentions, softmax
 from oracle.causes.local import Wanted, soon
 from oracle.causes.masks import padded_steps
 from oracle.lowered import LoweredNode
+from oracle.network import Edits
 
 _REGION = 60
 _SOON = 14
@@ -20,29 +22,66 @@ _LEAKS = (1e4, 1e3, 100.0, 10.0, 1.0)
 Probabilities = Callable[[np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True)
+class Variant:
+    """Attention as A may have it: code, how A has it, how B has it, and the edit of B."""
+
+    code: str
+    in_a: str
+    in_b: str
+    edits: Edits
+
+
 @hypothesis(priority=8)
 def other_attention(context: Context) -> Iterator[Candidate]:
     """The probabilities of B's attention become those of A's scale, or of A's mask."""
     wanted = Wanted(context)
     for attention in attentions(context.b, context.at_b.region[:_REGION]):
-        for code, words, probabilities in _variants(context, attention):
-            candidate = _tested(context, wanted, attention, (code, words, probabilities))
+        proposed = False
+        for variant in (*_scores_scaled(context, attention), *_variants(context, attention)):
+            candidate = _tested(context, wanted, attention, variant)
             if candidate is not None:
+                proposed = True
                 yield candidate
+        if not proposed and attention.level is None:
+            yield from _scaled_and_masked(context, wanted, attention)
 
 
-def _variants(context: Context, attention: Attention) -> Iterator[tuple[str, tuple[str, str], Probabilities]]:
-    for factor, words in _scales(context, attention):
-        yield "attention-scale", words, functools.partial(_scaled, factor, attention.hidden)
+def _scores_scaled(context: Context, attention: Attention) -> Iterator[Variant]:
+    """The scores themselves, where a node makes them, under another scale: a mask may differ as well."""
+    producer = context.b.producers.get(attention.level) if attention.level is not None else None
+    if producer is not None:
+        for factor, words in _scales(context, attention):
+            yield Variant("attention-scale", *words, after(context.b, producer, functools.partial(np.multiply, factor)))
+
+
+def _scaled_and_masked(context: Context, wanted: Wanted, attention: Attention) -> Iterator[Candidate]:
+    """Another scale and another mask together, where a fused operation shows neither by itself."""
     own = _described(attention.hidden)
+    for (factor, words), (hidden, name) in itertools.product(
+        list(_scales(context, attention)), list(_masks(context, attention))
+    ):
+        both = attention.edit(functools.partial(_scaled, factor, hidden))
+        found = _tested(context, wanted, attention, Variant("attention-mask", name, own, both))
+        if found is not None:
+            alone = attention.edit(functools.partial(_scaled, factor, attention.hidden))
+            scale = _candidate(context, (attention.node, found.node_a), Variant("attention-scale", *words, alone))
+            yield replace(scale, also=(found,))
+
+
+def _variants(context: Context, attention: Attention) -> Iterator[Variant]:
+    def variant(code: str, words: tuple[str, str], probabilities: Probabilities) -> Variant:
+        return Variant(code, *words, attention.edit(probabilities))
+
+    own = _described(attention.hidden)
+    for factor, words in _scales(context, attention):
+        yield variant("attention-scale", words, functools.partial(_scaled, factor, attention.hidden))
     for hidden, name in _masks(context, attention):
-        yield "attention-mask", (name, own), functools.partial(_masked, hidden)
-        if hidden is not None:
-            for kind, compute in _leaking(hidden):
-                yield "attention-mask", (f"{name}, {kind}", own), compute
-    if attention.hidden is not None:
-        for kind, compute in _leaking(attention.hidden):
-            yield "attention-mask", (f"{own}, {kind}", own), compute
+        yield variant("attention-mask", (name, own), functools.partial(_masked, hidden))
+        for kind, compute in _leaking(hidden):
+            yield variant("attention-mask", (f"{name}, {kind}", own), compute)
+    for kind, compute in _leaking(attention.hidden):
+        yield variant("attention-mask", (f"{own}, {kind}", own), compute)
 
 
 def _scaled(factor: float, hidden: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
@@ -53,8 +92,10 @@ def _masked(hidden: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
     return softmax(scores if hidden is None else np.where(hidden, -np.inf, scores))
 
 
-def _leaking(hidden: np.ndarray) -> Iterator[tuple[str, Probabilities]]:
+def _leaking(hidden: np.ndarray | None) -> Iterator[tuple[str, Probabilities]]:
     """Masks that hide incompletely: a finite value added, zeros for scores, a mask after the softmax."""
+    if hidden is None:
+        return
     for value in _LEAKS:
         yield f"masked by adding -{value:g}", lambda scores, value=value: softmax(scores - value * hidden)
         yield f"masked scores set to -{value:g}", lambda scores, value=value: softmax(np.where(hidden, -value, scores))
@@ -68,7 +109,7 @@ def _scales(context: Context, attention: Attention) -> Iterator[tuple[float, tup
     d = attention.size
     shapes = {n for i in context.b.run.values if i in side.consumers for n in side.run.values[i].shape[-1:]}
     near = {d, *(k * d for k in (2, 3, 4, 6, 8, 12, 16)), *(n for n in shapes if n > 1)}
-    named: dict[float, str] = {1.0: "no scale"}
+    named: dict[float, str] = {1.0: "1"}
     for n in sorted(near - {0, 1}, key=lambda n: (n != d, n))[:24]:
         named.setdefault(n**-0.5, f"1/sqrt({n})")
         named.setdefault(1 / n, f"1/{n}")
@@ -77,9 +118,10 @@ def _scales(context: Context, attention: Attention) -> Iterator[tuple[float, tup
     if math.isclose(own, 1.0):  # queries or keys may be scaled already: another head's or model's size
         for a, b in itertools.permutations(sorted(near - {0, 1})[:12], 2):
             named.setdefault(math.sqrt(a / b), f"1/sqrt({b}) for 1/sqrt({a})")
+    present = next((name for scale, name in named.items() if math.isclose(scale, own, rel_tol=1e-6)), f"{own:g}")
     for scale, name in named.items():
-        if not math.isclose(scale, own):
-            yield scale / own, (f"the scale {name}", f"the scale {named.get(own, f'{own:g}')}")
+        if name != present:
+            yield scale / own, (f"the scale {name}", f"the scale {present}")
 
 
 def _masks(context: Context, attention: Attention) -> Iterator[tuple[np.ndarray | None, str]]:
@@ -121,27 +163,22 @@ def _described(hidden: np.ndarray | None) -> str:
     return f"{hidden.mean():.0%} of the scores hidden"
 
 
-def _tested(
-    context: Context,
-    wanted: Wanted,
-    attention: Attention,
-    variant: tuple[str, tuple[str, str], Probabilities],
-) -> Candidate | None:
-    code, (in_a, in_b), probabilities = variant
-    edits = attention.edit(probabilities)
+def _tested(context: Context, wanted: Wanted, attention: Attention, variant: Variant) -> Candidate | None:
     fused = any("attention" in n.node.op for n in (attention.node, *context.at_a.region[:_REGION]))
-    found = soon(context, wanted, edits, _SOON if fused else 1)
-    if found is None:
-        return None
-    node, node_a = attention.node, wanted.node(found)
+    found = soon(context, wanted, variant.edits, _SOON if fused else 1)
+    return None if found is None else _candidate(context, (attention.node, wanted.node(found)), variant)
+
+
+def _candidate(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], variant: Variant) -> Candidate:
+    node, node_a = nodes
     return Candidate(
-        code,
-        edits,
+        variant.code,
+        variant.edits,
         node_a,
         node,
-        fix_a=_fix(context.a, code, in_b, node_a),
-        fix_b=_fix(context.b, code, in_a, node),
-        detail=f"attention has {in_a} in {{A}}, {in_b} in {{B}}",
+        fix_a=_fix(context.a, variant.code, variant.in_b),
+        fix_b=_fix(context.b, variant.code, variant.in_a),
+        detail=f"attention has {variant.in_a} in {{A}}, {variant.in_b} in {{B}}",
         tested=True,
     )
 
@@ -156,5 +193,5 @@ _OPTIONS = {
 }
 
 
-def _fix(side: Side, code: str, words: str, node: LoweredNode | None) -> str:
-    return f"have {words} ({_OPTIONS[side.network.trace.framework, code]})  # at {place(node)}"
+def _fix(side: Side, code: str, words: str) -> str:
+    return f"have {words} ({_OPTIONS[side.network.trace.framework, code]})"

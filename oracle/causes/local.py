@@ -16,8 +16,6 @@ from oracle.network import Edits, Values
 
 Compute = Callable[[Values], np.ndarray]
 
-# Divergent nodes that are looked at on either side.
-REACH = 400
 _SPELLINGS = {
     "torch": {"permute": "x.permute{0}", "flip": "x.flip({0})", "reshape": "x.reshape{0}", "select": "x[{0}]"},
     "tensorflow": {
@@ -35,31 +33,28 @@ class Wanted:
     """The values of A that wait for a counterpart: results of its divergent region, and its targets."""
 
     def __init__(self, context: Context) -> None:
-        side = context.a
+        self._side = context.a
         targets = [p.b if context.exchanged else p.a for p in context.pairs]
-        self._side = side
-        self._by_size: dict[int, list[tuple[int, Digest]]] = {}
-        for i in dict.fromkeys([*(o for n in context.at_a.region[:REACH] for o in n.outputs), *targets]):
-            digest = side.digest(i)
-            if digest is not None and digest.size > 1 and digest.telling:
-                self._by_size.setdefault(digest.size, []).append((i, digest))
+        self._by_size: dict[int, list[int]] = {}
+        for i in dict.fromkeys([*(o for n in context.at_a.region for o in n.outputs), *targets]):
+            size = context.a.run.values[i].size
+            if size > 1:
+                self._by_size.setdefault(size, []).append(i)
 
     def has_size(self, size: int) -> bool:
         """Whether a value of that many elements waits."""
         return size in self._by_size
 
-    def of_size(self, size: int) -> list[int]:
-        """The values of that many elements."""
-        return [i for i, _ in self._by_size.get(size, ())]
-
     def find(self, array: np.ndarray) -> int | None:
-        """The value of A that holds the numbers of `array`, in any order; None if none does."""
+        """The value of A that holds the numbers of `array`, in any order; None if none does, or if they say nothing."""
         if array.size not in self._by_size or array.dtype.kind != "f" or not np.all(np.isfinite(array)):
             return None
         digest = Digest(array)
-        if not digest.telling:
-            return None
-        return next((i for i, other in self._by_size[array.size] if digest.matches(other, CLOSE)), None)
+        return next((i for i in self._by_size[array.size] if self._is(i, digest)), None) if digest.telling else None
+
+    def _is(self, value: int, digest: Digest) -> bool:
+        other = self._side.digest(value)
+        return other is not None and digest.matches(other, CLOSE)
 
     def node(self, value: int | None) -> LoweredNode | None:
         """The node of A that makes the value."""

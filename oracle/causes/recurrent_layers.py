@@ -22,6 +22,8 @@ _KINDS = {1: "rnn", 3: "gru", 4: "lstm"}
 _CHAIN = 8
 _STEPS_TO_BIAS = 4
 _SOON = 10
+# Nodes between the first products with a kernel and with its recurrent kernel.
+_NEAR = 64
 _LINEAR = ("mm", "matmul", "dot", "linear", "einsum", "rnn", "lstm", "gru")
 _GATE_FUNCTIONS = ("sigmoid", "hard_sigmoid (x/6 + 1/2)", "hard_sigmoid (0.2 x + 1/2)")
 
@@ -93,16 +95,21 @@ class Layer:
 
 def layers(side: Side, nodes: tuple[LoweredNode, ...]) -> Iterator[Layer]:
     """The recurrent layers that `nodes` belong to or come from, each with the conventions that reproduce it."""
-    wanted = _reading_leaves(side, nodes)
-    for kernel, recurrent in _kernels(side, wanted):
-        found = next(_understood(side, kernel, recurrent), None)
+    uses = {leaf: _uses(side, leaf) for leaf in _reading_leaves(side, nodes)}
+    known: set[int] = set()
+    for kernel, recurrent in _kernels(side, uses):
+        if known & {kernel.leaf, recurrent.leaf}:
+            continue
+        outer, inner = uses[kernel.leaf][0], uses[recurrent.leaf][0]
+        found = next(_understood(side, (kernel, recurrent), (outer, inner)), None)
         if found is not None:
+            known |= {kernel.leaf, recurrent.leaf}
             yield found
 
 
 def _reading_leaves(side: Side, nodes: tuple[LoweredNode, ...]) -> list[int]:
     """Leaves of two axes that the nodes read, directly or from afar, the first used first."""
-    queue = [i for n in nodes[:200] for i in n.reals]
+    queue = [i for n in nodes for i in n.reals]
     found, seen = set(), set()
     while queue:
         i = queue.pop()
@@ -118,11 +125,17 @@ def _reading_leaves(side: Side, nodes: tuple[LoweredNode, ...]) -> list[int]:
     return sorted(found, key=lambda i: (order[i], i))
 
 
-def _kernels(side: Side, leaves: list[int]) -> Iterator[tuple[Operand, Operand]]:
-    """Pairs of a kernel and a recurrent kernel with the same number of stacked gates, near ones first."""
-    places = {i: k for k, i in enumerate(leaves)}
-    pairs = sorted(itertools.permutations(leaves, 2), key=lambda p: (abs(places[p[0]] - places[p[1]]), p))
+def _kernels(side: Side, uses: dict[int, list[LoweredNode]]) -> Iterator[tuple[Operand, Operand]]:
+    """Pairs of a kernel and a recurrent kernel with the same number of stacked gates, near ones first.
+
+    A recurrent kernel is used at every step, or by a fused operation together with its kernel.
+    """
+    places = {i: k for k, i in enumerate(i for i in uses if uses[i])}
+    pairs = sorted(itertools.permutations(places, 2), key=lambda p: (abs(places[p[0]] - places[p[1]]), p))
     for i, j in pairs:
+        outer, inner = uses[i][0], uses[j][0]
+        if not (outer is inner or (len(uses[j]) > 1 and abs(outer.node.index - inner.node.index) <= _NEAR)):
+            continue
         for axis in (0, 1):
             width, units = (side.run.values[j].shape[k] for k in (axis, 1 - axis))
             for other in (axis, 1 - axis):
@@ -130,36 +143,37 @@ def _kernels(side: Side, leaves: list[int]) -> Iterator[tuple[Operand, Operand]]
                     yield Operand(i, other), Operand(j, axis)
 
 
-def _understood(side: Side, kernel: Operand, recurrent: Operand) -> Iterator[Layer]:
-    """The layer with these kernels under every convention that reproduces its states."""
+def _understood(
+    side: Side, operands: tuple[Operand, Operand], nodes: tuple[LoweredNode, LoweredNode]
+) -> Iterator[Layer]:
+    """The layer with this kernel and recurrent kernel under every convention that reproduces its states."""
+    (kernel, recurrent), (outer, inner) = operands, nodes
     w, u = side.run.values[kernel.leaf], recurrent.of(side.run.values)
-    gates = _KINDS[u.shape[1] // u.shape[0]]
-    outer, inner = _use(side, kernel.leaf), _use(side, recurrent.leaf)
-    if outer is None or inner is None or not _meet(side, outer, inner):
+    kind = _KINDS[u.shape[1] // u.shape[0]]
+    if not _meet(side, outer, inner):
         return
-    features = w.shape[1 - kernel.axis]
-    biases = _biases(side, (outer, inner), u.shape[1])
+    biases = _biases(side, nodes, u.shape[1])
     initial = _initial(side, outer, inner, recurrent.leaf, u.shape[0])
-    for x in _sequences(side, outer, kernel.leaf, features):
+    cell = Cell(kind, tuple(range(len(GATES[kind]))))
+    for x in _sequences(side, outer, kernel.leaf, w.shape[1 - kernel.axis]):
         for time in (0, 1):
-            base = Layer(
-                x, kernel, recurrent, biases, initial, inner, Cell(gates, tuple(range(len(GATES[gates])))), time
-            )
-            yield from _fitted(side, base)
+            yield from _fitted(side, Layer(x, kernel, recurrent, biases, initial, inner, cell, time))
 
 
-def _use(side: Side, leaf: int) -> LoweredNode | None:
-    """The first node that multiplies by the leaf, directly or after it was rearranged."""
-    wanted = [leaf]
+def _uses(side: Side, leaf: int) -> list[LoweredNode]:
+    """The first two nodes that multiply by the leaf, directly or after it was rearranged."""
+    wanted, found = [leaf], []
     for _ in range(_CHAIN):
         if not wanted:
-            return None
+            break
         for node in side.consumers.get(wanted.pop(0), ()):
             if any(word in node.node.op.lower() for word in _LINEAR):
-                return node
-            if len(node.reals) == 1:
+                found.append(node)
+                if len(found) == 2:
+                    return found
+            elif len(node.reals) == 1:
                 wanted.extend(node.outputs)
-    return None
+    return found
 
 
 def _meet(side: Side, outer: LoweredNode, inner: LoweredNode) -> bool:

@@ -14,6 +14,8 @@ from oracle.resampling import Convention, conventions, resample
 _REGION = 400
 _UPSTREAM = 8
 _LARGE = 2_000_000
+# Operations that take a part of an array: every second element is no resizing.
+_PARTS = ("slice", "split", "select", "chunk", "unbind", "narrow", "unpack", "concat", "cat", "pad")
 _METHODS = {
     "linear": "bilinear", "nearest": "nearest", "cubic -0.5": "bicubic", "cubic -0.75": "bicubic", "area": "area",
     "lanczos3": "lanczos3", "lanczos5": "lanczos5",
@@ -30,6 +32,8 @@ def other_resizing(context: Context) -> Iterator[Candidate]:
             continue
         steps = _steps(context, node)
         own = _identified(array, y, sizes, steps)
+        if own is None:
+            continue
         for convention in conventions():
             for step in steps:
                 if (convention, step) == own:
@@ -46,14 +50,15 @@ def _resized(context: Context) -> Iterator[tuple[LoweredNode, int, dict[int, int
     matched = matched_inputs(context, _REGION)
     for node in context.at_b.region[:_REGION]:
         y = side.run.values[node.outputs[0]]
-        if y.ndim not in (3, 4, 5) or y.size > _LARGE:
+        if y.ndim not in (3, 4, 5) or y.size > _LARGE or any(word in node.node.op.lower() for word in _PARTS):
             continue
         near = [i for n in (node, *upstream(side, node.outputs[0], _UPSTREAM)) for i in n.reals]
         for x in dict.fromkeys([*(i for i in matched if side.run.values[i].ndim == y.ndim), *near]):
             shape = side.run.values[x].shape
             if len(shape) == y.ndim:
                 sizes = {k: y.shape[k] for k in range(y.ndim) if shape[k] != y.shape[k]}
-                if sizes and len(sizes) <= y.ndim - 2 and min(min(shape[k], n) for k, n in sizes.items()) > 1:
+                changed = sizes and 0 not in sizes and len(sizes) <= y.ndim - 2
+                if changed and min(min(shape[k], n) for k, n in sizes.items()) > 1:
                     yield node, x, sizes
 
 
@@ -73,9 +78,13 @@ def _computed(x: np.ndarray, sizes: dict[int, int], convention: Convention, step
 def _identified(
     x: np.ndarray, y: np.ndarray, sizes: dict[int, int], steps: list[float | None]
 ) -> tuple[Convention, float | None] | None:
-    """The convention that makes `y` of `x`."""
+    """The convention that makes `y` of `x`; one channel of one image is looked at before all are."""
+    one = tuple(slice(None) if k in sizes else slice(0, 1) for k in range(x.ndim))
     for convention in conventions():
         for step in steps:
+            first = _computed(x[one], sizes, convention, step)
+            if first is None or not close(first, y[one]):
+                continue
             made = _computed(x, sizes, convention, step)
             if made is not None and close(made, y):
                 return convention, step
