@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
+from oracle.reference.lazy import jax
 from oracle.reference.lowerings import Lowering, lowering
 from oracle.reference.plain import plain
 from oracle.reference.program import Program, trace
