@@ -12,6 +12,7 @@ import numpy as np
 from oracle.reference.evaluate import evaluate
 from oracle.reference.lazy import jax, jnp
 from oracle.reference.program import Program, trace
+from oracle.reference.truth import Truth
 
 _ALIKE = 1e-9
 
@@ -80,8 +81,9 @@ def formulas_like(program: Program, operands: list[np.ndarray]) -> Iterator[tupl
             continue
 
 
-def _values(truth: object) -> np.ndarray:
-    return np.ldexp(truth.hi + truth.lo, truth.exponent)  # type: ignore[attr-defined]
+def _values(truth: Truth) -> np.ndarray:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.ldexp(truth.hi + truth.lo, truth.exponent)
 
 
 def _alike(x: np.ndarray, y: np.ndarray) -> bool:

@@ -82,6 +82,8 @@ _THRESHOLDS = ("thresholded relu", "hard_shrink")
 @hypothesis(priority=17)
 def other_activation(context: Context) -> Iterator[Candidate]:
     """B's activation of a common value is replaced by the activation that A applies to it."""
+    if context.kind == "parameters":  # an update rule has no activations
+        return
     for x_b, node_b, name_b in _applied(context.b, context.at_b.region[:_REGION], context.alignment.b_to_a):
         for x_a in context.matched(x_b):
             for name_a, node_a in _known(context.a, x_a, context.at_a.region[:_REGION]):

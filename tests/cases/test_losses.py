@@ -8,6 +8,8 @@ import oracle
 
 keras = pytest.importorskip("keras")
 torch = pytest.importorskip("torch")
+# torch says so itself: one of the cases.
+pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 F = torch.nn.functional
 DRAW = np.random.default_rng(6)
 

@@ -10,6 +10,8 @@ torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
+# What the compiler of torch imports.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 nn = torch.nn
 DRAW = np.random.default_rng(10)
 
