@@ -89,8 +89,12 @@ def _relu(x: Array) -> Array:
     return jnp.maximum(x, 0)
 
 
+def _shares(u: Array) -> Array:
+    return u / jnp.sum(u, -1, keepdims=True)
+
+
 def _renormalised_loss(u: Array, t: Array) -> Array:
-    return -jnp.sum(t * jnp.log(u / jnp.sum(u, -1, keepdims=True)))
+    return -jnp.sum(t * jnp.log(_shares(u)))
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("binary cross entropy (added)", lambda u, t, e: -jnp.sum(t * jnp.log(u + e) + (1 - t) * jnp.log(1 - u + e)),
            "eps", _EPS, ("", "sigmoid"), "added", "binary cross entropy"),
+    Family("renormalised cross entropy (clipped then)", lambda u, t, e: -jnp.sum(t * jnp.log(_clip(_shares(u), e))),
+           "eps", _EPS, ("", "sigmoid"), "clipped", "renormalised cross entropy"),
     Family("Poisson (added)", lambda u, t, e: jnp.sum(u - t * jnp.log(u + e)), "eps", _EPS, ("", "softplus"), "added",
            "Poisson"),
 )  # fmt: skip

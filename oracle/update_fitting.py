@@ -111,13 +111,16 @@ def _rules(network: Network, other: Rule | None) -> dict[str, Rule]:
     promised = declared(network.trace.layers.get("optimizer"))
     likely = [promised, replace(promised, decay=0.0)] if promised is not None else []
     known = scalars(network, where)
+    kept = {name: _kept(likely, where, values, (name,)) for name in where.names}
+    if all(kept.values()) and len({replace(r, rates=()) for r in kept.values() if r}) > 1:
+        return {name: rule for name, rule in kept.items() if rule is not None}
     joint = _kept(likely, where, values, where.names) or _best((known, other), where, values, where.names)
     if joint is not None:
         return dict.fromkeys(where.names, joint)
     found: dict[str, Rule] = {}
     for name in where.names:
-        earlier = [*likely, *dict.fromkeys(found.values())]
-        rule = _kept(earlier, where, values, (name,)) or _best((known, other), where, values, (name,))
+        earlier = dict.fromkeys(found.values())
+        rule = kept[name] or _kept(earlier, where, values, (name,)) or _best((known, other), where, values, (name,))
         if rule is not None:
             found[name] = rule
     return found

@@ -109,7 +109,8 @@ def _rates(rule: Rule) -> str:
 
 def _decays(rule: Rule) -> Iterator[tuple[str, float]]:
     if rule.family in ("SGD", "RMSprop"):
-        yield "momentum", rule.momentum
+        if rule.momentum or rule.family == "SGD":
+            yield "momentum", rule.momentum
     elif rule.family != "Adadelta":
         yield "beta1", rule.momentum
     if rule.family in ("RMSprop", "Adadelta"):
@@ -198,7 +199,8 @@ def _settings(kind: str, rule: Rule, code: str) -> list[str]:
         if torch
         else [f"beta_1={rule.momentum:g}", f"beta_2={rule.memory:g}"]
     )
-    moments = [f"momentum={rule.momentum:g}"] if rule.family in ("SGD", "RMSprop") else []
+    heavy = rule.family == "SGD" or (rule.family == "RMSprop" and (rule.momentum or code == "optimizer-momentum"))
+    moments = [f"momentum={rule.momentum:g}"] if heavy else []
     if rule.family in ("RMSprop", "Adadelta"):
         moments.append(f"{'alpha' if torch and rule.family == 'RMSprop' else 'rho'}={rule.memory:g}")
     rate = short(abs(rule.rates[0])) if rule.rates else 0.0

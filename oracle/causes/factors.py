@@ -52,7 +52,7 @@ def _factor(x: np.ndarray, y: np.ndarray) -> float | None:
 def name_factor(factor: float, context: Context, node: LoweredNode) -> tuple[str, str]:
     """The code and the meaning of a factor, from the sizes at hand; empty where it means nothing."""
     sizes = sorted({n for n in _sizes(context.b, node) if n > 1})
-    for n in sizes:
+    for n in sizes if _takes_squares(context.b, node) else ():
         if any(_is(factor, c) for c in (n / (n - 1), (n - 1) / n)):
             return "variance-ddof", f"a variance over {n} elements divided by {n} or by {n - 1}"
         if any(_is(factor, c) for c in (math.sqrt(n / (n - 1)), math.sqrt((n - 1) / n))):
@@ -68,6 +68,16 @@ def name_factor(factor: float, context: Context, node: LoweredNode) -> tuple[str
         if _is(factor, n) or _is(factor, 1 / n):
             return "constant-factor", f"the factor {n}"
     return "", ""
+
+
+def _takes_squares(side: Side, node: LoweredNode) -> bool:
+    """Whether the node, or one near by that leads to it, squares: without squares there is no variance."""
+    near = [node]
+    for n in near:
+        if len(near) < _LIMIT:
+            near += [side.producers[i] for i in n.reals if i in side.producers and side.producers[i] not in near]
+    words = ("var", "std", "square", "pow", "norm", "moments", "rsqrt")
+    return any(any(w in n.node.op.lower() for w in words) or len(n.node.reads) > len(set(n.node.reads)) for n in near)
 
 
 def _is(a: float, b: float) -> bool:

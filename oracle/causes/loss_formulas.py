@@ -165,7 +165,8 @@ def other_formula(context: Context) -> Iterator[Candidate]:
         if found is None or not _same_targets(context, *found):
             continue
         v = context.b.run.values[j]
-        stages = list(_stages(*found, v.size, j in context.b.producers and is_distribution(v)))
+        binary = any("sigmoid" in f.formula.link for f in found)
+        stages = list(_stages(*found, v.size, j in context.b.producers and is_distribution(v, binary)))
         if stages:
             parts = [_part(context, found, stage, j) for stage in stages]
             yield replace(parts[0], also=tuple(parts[1:]))

@@ -93,7 +93,7 @@ def _changes(
     if not stages:
         return
     if a.kind.name == b.kind.name == "log-probabilities" and (one := _log_space(a, b)):
-        stages = [(*one, _valued(b, *wanted))]
+        stages = [(*one, _valued(context.b, b, *wanted))]
     code, words, value = stages[-1]
     stages[-1] = (code, words, lambda values: value(values) + left)
     yield _joint(context, stages, readings, node)
@@ -110,15 +110,15 @@ def _stages(context: Context, readings: tuple[Reading, Reading], given: tuple, f
     if a.kind.name != b.kind.name or (a.argument == shared[0]) != (b.argument == shared[1]):
         code, words = _argument_code(context, readings, shared)
         reading = Reading(a.kind, _same_argument(context, a, shared), weights, targets)
-        stages.append((code, words, _valued(reading, weights, targets)))
+        stages.append((code, words, _valued(context.b, reading, weights, targets)))
     for respect in sorted(("targets", "weights"), key=lambda name: name != first):
         if respect == "targets" and not equal(targets, targets_a):
             code, words = _targets_code(targets_a, targets)
             targets = targets_a
-            stages.append((code, words, _valued(reading, weights, targets)))
+            stages.append((code, words, _valued(context.b, reading, weights, targets)))
         elif respect == "weights":
             for code, words, weights in _weight_steps(weights_a, b.weights, _sums(context, context.pairs[0])):
-                stages.append((code, words, _valued(reading, weights, targets)))
+                stages.append((code, words, _valued(context.b, reading, weights, targets)))
     return stages
 
 
@@ -140,9 +140,29 @@ def _same_argument(context: Context, a: Reading, shared: tuple[int, int]) -> int
     raise ValueError("B has no such value")
 
 
-def _valued(reading: Reading, weights: Array, targets: Array) -> Callable[[Values], float]:
+def _valued(side: Side, reading: Reading, weights: Array, targets: Array) -> Callable[[Values], float]:
     shape = np.shape(reading.targets)
-    return lambda values: reading.at(values[reading.argument].reshape(shape), weights, targets)
+    source = _source(side, reading.argument, targets)
+
+    def value(values: Values) -> float:
+        q = targets if source is None else (source[1] * values[source[0]] + source[2]).reshape(targets.shape)
+        return reading.at(values[reading.argument].reshape(shape), weights, q)
+
+    return value
+
+
+def _source(side: Side, argument: int, targets: Array) -> tuple[int, float, float] | None:
+    """The input of which the targets are a multiple plus a constant, and both numbers; None where there is none."""
+    flat = np.asarray(targets, np.float64).reshape(-1)
+    for i in side.network.trace.inputs.values():
+        x = side.run.values[i]
+        if i == argument or x.size != flat.size or x.dtype.kind != "f" or np.ptp(x) == 0:
+            continue
+        columns = np.stack([x.reshape(-1), np.ones(x.size)], 1)
+        (scale, shift), *_ = np.linalg.lstsq(columns, flat, rcond=None)
+        if scale and equal(columns @ (scale, shift), flat):
+            return i, float(scale), float(shift)
+    return None
 
 
 def _joint(
@@ -152,7 +172,7 @@ def _joint(
     node: LoweredNode,
 ) -> Candidate:
     b = readings[1]
-    base = _valued(b, b.weights, b.targets)
+    base = _valued(context.b, b, b.weights, b.targets)
     parts = [
         _part(context, readings, (code, words), _edited(context, node, base, value)) for code, words, value in stages
     ]
@@ -194,20 +214,21 @@ def _argument_code(context: Context, readings: tuple[Reading, Reading], shared: 
     words = f"{{A}} takes {_taken(a, shared[0])}, {{B}} takes {_taken(b, shared[1])}"
     inside = next((r for r, own in ((b, shared[1]), (a, shared[0])) if r.argument != own), None)
     logits = next((r for r in (b, a) if r.kind.name.endswith("logits")), None)
-    spread = is_distribution(context.b.run.values[shared[1]])
+    binary = any(r.kind.name.startswith("binary") for r in readings)
+    spread = is_distribution(context.b.run.values[shared[1]], binary)
     made = shared[1] in context.b.producers
     if inside is not None or (logits is not None and spread and made):
-        binary = (inside or logits).kind.name.startswith("binary")  # type: ignore[union-attr]
         doubled = (inside or logits).kind.name.endswith("logits")  # type: ignore[union-attr]
         if doubled:
             return ("double-sigmoid" if binary else "double-softmax"), words
     return "probabilities-as-logits", words
 
 
-def is_distribution(v: Array) -> bool:
-    """Whether `v` holds probabilities: of the classes of each sample, or of one event each."""
+def is_distribution(v: Array, binary: bool) -> bool:
+    """Whether `v` holds probabilities: of one event each if `binary`, else of the classes of each sample."""
     inside = bool(np.all((v >= 0) & (v <= 1)))
-    return inside and (v.ndim < 2 or v.shape[-1] == 1 or bool(np.allclose(v.sum(-1), 1, atol=1e-4)))
+    single = binary or v.ndim < 2 or v.shape[-1] == 1
+    return inside and (single or bool(np.allclose(v.sum(-1), 1, atol=1e-4)))
 
 
 def _taken(reading: Reading, shared: int) -> str:
@@ -269,12 +290,12 @@ def _weight_steps(wanted: Array, present: Array, sums: tuple[float, ...]) -> Ite
     """(code, words, weights after) for what differs in the weights: their pattern, then a common factor."""
     if equal(wanted, present):
         return
-    ratio = wanted / np.where(present == 0, 1.0, present)
-    pattern = np.ptp(ratio) > 1e-6 * np.max(np.abs(ratio))
-    if pattern:
+    counted = (wanted != 0) | (present != 0)
+    ratio = (wanted / np.where(present == 0, 1.0, present))[counted]
+    if np.ptp(ratio) > 1e-6 * np.max(np.abs(ratio)):
         patterned = wanted * (present.sum() / wanted.sum())
         yield "class-weights", "samples are weighted otherwise: class or sample weights on one side alone", patterned
-        ratio = wanted / np.where(patterned == 0, 1.0, patterned)
+        ratio = (wanted / np.where(patterned == 0, 1.0, patterned))[counted]
     factor = float(ratio.mean())
     if abs(factor - 1) > 1e-6:
         yield (*factor_code(factor, wanted, sums), wanted)
@@ -293,6 +314,13 @@ def factor_code(factor: float, weights: Array, sums: tuple[float, ...] = ()) -> 
             return (
                 "class-weights",
                 f"{{A}} is {factor:.8g} times {{B}}: divided by {n}, or by the weights' sum {total:.6g}",
+            )
+    used = int(np.count_nonzero(weights))
+    for n in sizes:
+        if 0 < used < n and any(math.isclose(factor, c, rel_tol=1e-6) for c in (n / used, used / n)):
+            return (
+                "reduction",
+                f"{{A}} is {factor:.8g} times {{B}}: divided by {n}, or by the {used} that are not ignored",
             )
     uneven = np.ptp(weights) > 1e-6 * np.max(np.abs(weights))
     if uneven:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from oracle.alignment import Side
+from oracle.alignment import CLOSE, Side
 from oracle.causes import Candidate, Context, hypothesis
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
@@ -78,17 +78,20 @@ def _parts(
     names = [p.name_b for p in pairs]
     wanted = np.concatenate([_wanted(context, p) for p in pairs])
     present = _updated(rule, where, context.b.run.values, step, names)
+    steps: list[tuple[str, Rule]] = []
     while codes:
         tried = {c: _updated(switched(rule, rule_a, c), where, context.b.run.values, step, names) for c in codes}
         code = min(codes, key=lambda c: float(np.linalg.norm(tried[c] - wanted)))
         codes.remove(code)
-        moved = float(np.linalg.norm(tried[code] - present))
         rule = switched(rule, rule_a, code)
-        if moved > _NOTHING * float(np.linalg.norm(present)):
-            ruled, borrowed = Ruled(where, rule), Borrowed(context, pairs)
-            edits = _edits(context.b, ruled, pairs) if codes else _edits(context.b, borrowed, borrowed.updates)
-            yield _candidate(context, rules, (code, pairs[0])), edits
+        if float(np.linalg.norm(tried[code] - present)) > _NOTHING * float(np.linalg.norm(present)):
+            steps.append((code, rule))
         present = tried[code]
+    borrowed = Borrowed(context, pairs)
+    for k, (code, after) in enumerate(steps):
+        last = k == len(steps) - 1
+        edits = _edits(context.b, *((borrowed, borrowed.updates) if last else (Ruled(where, after), pairs)))
+        yield _candidate(context, rules, (code, pairs[0])), edits
 
 
 def _wanted(context: Context, pair: Pair) -> np.ndarray:
@@ -121,7 +124,10 @@ class Ruled:
 
 
 class Borrowed:
-    """New weights of B by A's own operations, run on B's gradients and weights."""
+    """New weights of B by A's own operations, run on B's gradients and weights.
+
+    Those that are A's to rounding are taken as A has them: whether they mean the same was judged before.
+    """
 
     def __init__(self, context: Context, pairs: list[Pair]) -> None:
         self.a = context.a
@@ -139,12 +145,17 @@ class Borrowed:
     def updated(self, pair: Pair, values: Values) -> np.ndarray:
         """The weights of `pair` that A's operations make of the gradients and weights in `values`."""
         own = dict(self.a.run.values)
-        seeds = Edits({p.a: p.in_layout_of_a(own[p.a], values[p.b]) for p in self.taken if p.step <= pair.step})
+        given = {p.a: p.in_layout_of_a(own[p.a], values[p.b]) for p in self.taken if p.step <= pair.step}
+        seeds = Edits({i: x for i, x in given.items() if not _alike(x, own[i])})
         within = self.within & self.a.ancestors([pair.a])
         with np.errstate(all="ignore"):
             for _ in self.a.network.walk(own, Edits(), seeds, within):
                 pass
         return pair.in_layout_of_b(own[pair.a], values[pair.b])
+
+
+def _alike(x: np.ndarray, y: np.ndarray) -> bool:
+    return bool(np.linalg.norm(x - y) <= CLOSE * np.linalg.norm(y))
 
 
 def _over_steps(
