@@ -5,13 +5,15 @@ from typing import Any
 
 from oracle.causes import Candidate, Context, arguments, hypothesis, layer_of, place, replaced_node, with_literal
 from oracle.causes.modes import mode_fix
+from oracle.causes.roles import code_of_number
 from oracle.lowered import LoweredNode
 
 # What a differing argument means, by a word in its name; the first that fits.
 _CODES = (
     ("approximate", "gelu-form"), ("training", "train-eval-mode"), ("train", "train-eval-mode"),
     ("eps", "eps"), ("momentum", "momentum-convention"), ("correction", "variance-ddof"), ("unbiased", "variance-ddof"),
-    ("padding_idx", "embedding-padding"), ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"), ("ceil_mode", "pool-padding"),
+    ("padding_idx", "embedding-padding"), ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"),
+    ("ceil_mode", "pool-padding"),
     ("label_smoothing", "label-smoothing"), ("reduction", "reduction"), ("is_causal", "attention-mask"),
     ("align_corners", "resize-convention"), ("half_pixel", "resize-convention"), ("antialias", "resize-convention"),
     ("negative_slope", "activation-slope"), ("alpha", "activation-slope"), ("slope", "activation-slope"),
@@ -89,6 +91,12 @@ def code_of(name: str, node: LoweredNode) -> str:
     return next((code for word, code in _OF_OPERATIONS if word in node.node.op.lower()), "argument")
 
 
+def _code(context: Context, node: LoweredNode, name: str, value: Any) -> str:
+    """The code by what is done with a bare number, else by the argument's name."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (code_of_number(context.b, node, value) if number else "") or code_of(name, node)
+
+
 def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names: list[str]) -> Candidate:
     of_a, of_b = arguments(node_a), arguments(node_b)
     changed = node_b.node
@@ -96,7 +104,7 @@ def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names
         changed = with_literal(changed, of_b[name][0], of_a[name][1])
     shown = ", ".join(f"{n}: {of_a[n][1]!r} in {{A}}, {of_b[n][1]!r} in {{B}}" for n in names)
     return Candidate(
-        code_of(names[0], node_b),
+        _code(context, node_b, names[0], of_b[names[0]][1]),
         replaced_node(context.b, node_b, changed),
         node_a,
         node_b,

@@ -7,6 +7,7 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, layer_of, numbers, place, replaced_node, with_literal
+from oracle.causes.roles import code_of_number
 from oracle.lowered import LoweredNode
 from oracle.network import Edits
 
@@ -75,7 +76,10 @@ def _candidate(context: Context, a: tuple, b: tuple, edits: Edits) -> Candidate:
     (name_a, value_a, node_a), (name_b, value_b, node_b) = a, b
     setting_a = setting_name(context.a, node_a, value_a) or name_a
     setting_b = setting_name(context.b, node_b, value_b) or name_b
-    code = CODES.get(setting_b) or CODES.get(setting_a) or "constant"
+    named = CODES.get(setting_b) or CODES.get(setting_a)
+    code = (
+        named or code_of_number(context.b, node_b, value_b) or code_of_number(context.a, node_a, value_a) or "constant"
+    )
     return Candidate(
         code,
         edits,
