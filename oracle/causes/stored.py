@@ -42,7 +42,8 @@ class Swap:
 @hypothesis(priority=19)
 def other_numbers(context: Context) -> Iterator[Candidate]:
     """B's weights take the numbers of A's: one leaf of the divergent layer, all of it, or all of the model."""
-    theirs = _open(context.b, dict(leaves_near(context.b, context.at_b.region)), context.alignment.b_to_a)
+    near_b = {**_initial_before(context), **dict(leaves_near(context.b, context.at_b.region))}
+    theirs = _open(context.b, near_b, context.alignment.b_to_a)
     near = dict(leaves_near(context.a, context.at_a.region))
     ours = _open(context.a, near, context.alignment.a_to_b)
     for j, i in itertools.product(theirs, ours):
@@ -51,6 +52,19 @@ def other_numbers(context: Context) -> Iterator[Candidate]:
     yield from _joint(context, theirs, ours)
     yield from _whole(context)
     yield from _shared(context, theirs, {i: n for i, n in near.items() if i not in ours})
+
+
+def _initial_before(context: Context) -> dict[int, LoweredNode]:
+    """Leaves of zeros or ones that the nodes right before the divergence read: they change nothing, so nothing parts.
+
+    A bias of zeros that was never loaded leaves its layer equal to the other's product without the bias.
+    """
+    side = context.b
+    before = (side.producers.get(i) for node in context.at_b.first for i in node.reals)
+    nodes = [node for node in before if node is not None]
+    found = {i: node for node in nodes for i in node.reals if i not in side.producers}
+    digests = ((i, node, side.digest(i)) for i, node in found.items())
+    return {i: node for i, node, digest in digests if digest is not None and not digest.telling}
 
 
 def _open(side: Side, leaves: dict[int, LoweredNode], matches: object) -> dict[int, LoweredNode]:
