@@ -42,7 +42,7 @@ def _save(model: Any, path: Path) -> None:
     writable(path)
     arrays = own_arrays(model)
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
     print(f"wrote {path}: {len(arrays)} arrays")
 
 

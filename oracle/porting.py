@@ -61,7 +61,7 @@ def read_weights(model: Any) -> Weights:
 
 def own_arrays(model: Any) -> dict[str, np.ndarray]:
     """A model's arrays by its own names and in its own layout."""
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for unit in read_weights(model).units:
         values, _ = _completed(unit, unit, unit.values)
         found |= {w.name: np.asarray(w.make(values)) for w in unit.writers}

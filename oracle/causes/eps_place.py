@@ -1,5 +1,6 @@
 """eps on the other side of the root: (x - m) / (sqrt(v) + eps) for (x - m) / sqrt(v + eps)."""
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
 from oracle.lowered import LoweredNode
+from oracle.network import Values
 
 _REACH = 24
 
@@ -21,13 +23,17 @@ def eps_outside_the_root(context: Context) -> Iterator[Candidate]:
         inner, eps = found
         yield Candidate(
             "eps",
-            replaced_output(node, lambda values, inner=inner, eps=eps: np.sqrt(values[inner] + eps)),
+            replaced_output(node, functools.partial(_root_of_sum, inner, eps)),
             context.at_a.first[0] if context.at_a.first else None,
             node,
             fix_a=f"add eps to the root: sqrt(v) + {eps:g}",
             fix_b=f"add eps inside the root: sqrt(v + {eps:g})  # {place(node)}",
             detail=f"eps = {eps:g} stands outside the root in {{B}}, inside it in {{A}}",
         )
+
+
+def _root_of_sum(inner: int, eps: float, values: Values) -> np.ndarray:
+    return np.sqrt(values[inner] + eps)
 
 
 def _added_to_root(side: Side, node: LoweredNode) -> tuple[int, float] | None:

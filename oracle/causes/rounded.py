@@ -1,5 +1,6 @@
 """Numbers rounded to fewer bits on one side: operands to TensorFloat-32, constants of a float64 formula to float32."""
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,7 +9,7 @@ from oracle.accusing import rounded_to
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
 from oracle.lowered import LoweredNode
-from oracle.network import Edits
+from oracle.network import Edits, Values
 
 _REACH = 40
 # Significant bits, the code of the cause and what is said of it, the coarsest last.
@@ -34,7 +35,7 @@ def operands_rounded(context: Context) -> Iterator[Candidate]:
             nodes = [context.b.producers[j] for j in pairs]
             edits = Edits()
             for node, i in zip(nodes, pairs.values(), strict=True):
-                edits = edits | replaced_output(node, lambda values, array=context.a.run.values[i]: array)
+                edits = edits | replaced_output(node, functools.partial(_given, context.a.run.values[i]))
             yield Candidate(
                 code,
                 edits,
@@ -44,6 +45,10 @@ def operands_rounded(context: Context) -> Iterator[Candidate]:
                 fix_b=f"keep the operands as they are at {place(nodes[0])}",
                 detail=f"{{B}} rounds {len(pairs)} array(s) to {name} that {{A}} uses as they are",
             )
+
+
+def _given(array: np.ndarray, values: Values) -> np.ndarray:
+    return array
 
 
 def _rounded(context: Context, bits: int) -> Iterator[tuple[int, int]]:
@@ -81,7 +86,7 @@ def constant_rounded(context: Context) -> Iterator[Candidate]:
 
 def _is_constant(side: Side, value: int) -> bool:
     """Whether nothing that is fed or trained reaches `value`."""
-    roles = set()
+    roles: set[str] = set()
     wanted = [value]
     for _ in range(8):
         if not wanted:
@@ -116,7 +121,7 @@ def _constant(context: Context, node: LoweredNode, value: int, found: tuple[str,
     edits = (
         Edits(leaves={value: np.full(shape, exact)})
         if producer is None
-        else replaced_output(producer, lambda values: np.full(shape, exact))
+        else replaced_output(producer, functools.partial(_given, np.full(shape, exact)))
     )
     return Candidate(
         "rounded-constant",
