@@ -42,3 +42,13 @@ def test_at_least_97_percent_of_the_operations_of_the_zoo_are_lowered(backend):
     assert len(found) >= 20
     poor = {r["model"]: r["missing"] for r in found if r["lowered"] < 0.97}
     assert not poor
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(14400)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_operation_of_the_zoo_is_accused(backend):
+    found = rows(backend, [], full=True)
+    assert len(found) >= 20
+    assert {r["model"]: r["accused"] for r in found if r["accused"]} == {}
+    assert all(r["completeness"] < 1e-12 for r in found)
