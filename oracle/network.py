@@ -149,7 +149,7 @@ class Network:
         values = {i: a for i, a in self.actual.items() if self.trace.values[i].is_leaf}
         errors, scale = perturbation
         flips: dict[int, int] = {}
-        restored = errors.restored if isinstance(errors, LocalErrors) and scale == 1 else frozenset()
+        restored: set[int] = errors.restored if isinstance(errors, LocalErrors) and scale == 1 else set()
         for node in self.nodes:
             if restored.issuperset(node.results) and all(values[i] is self.actual[i] for i in node.reads):
                 values.update({o: self.actual[o] for o in node.results})

@@ -56,8 +56,10 @@ def convolve(
     (n, c, *inputs), (o, _, *taps) = x.shape, w.shape
     sizes = zip(inputs, taps, window_strides, padding, spread, rhs_dilation, strict=True)
     outputs = tuple(max(((i - 1) * e + 1 + lo + hi - (k - 1) * d - 1) // s + 1, 0) for i, k, s, (lo, hi), e, d in sizes)
-    g = Geometry(tuple(inputs), tuple(taps), outputs, tuple(window_strides), tuple(map(tuple, padding)), spread,
-                 tuple(rhs_dilation))  # fmt: skip
+    around = tuple((low, high) for low, high in padding)
+    g = Geometry(
+        tuple(inputs), tuple(taps), outputs, tuple(window_strides), around, spread, tuple(rhs_dilation)
+    )  # fmt: skip
     batches, features = batch_group_count, feature_group_count
     groups = batches * features
     x = x.reshape(batches, n // batches, features, c // features, *inputs)
@@ -75,7 +77,7 @@ def _one_of(x: Array, stride: Sequence[int], spread: Sequence[int]) -> tuple[Arr
     if max(explicit, default=1) > 1:
         sizes = [(n - 1) * e + 1 if n else 0 for n, e in zip(x.shape[2:], explicit, strict=True)]
         wide = np.zeros((*x.shape[:2], *sizes))
-        wide[(..., *(slice(None, None, e) for e in explicit))] = x
+        wide[:, :, *(slice(None, None, e) for e in explicit)] = x
         x = wide
     return x, tuple(e // f for e, f in zip(spread, explicit, strict=True))
 
@@ -127,7 +129,7 @@ def _padded(x: Array, g: Geometry) -> Array:
             continue
         length = max((size - 1) * spread + 1, 0)
         wide = np.zeros((*x.shape[:axis], max(lo, 0) + length + max(hi, 0), *x.shape[axis + 1 :]))
-        whole = (slice(None),) * axis
+        whole: tuple[slice, ...] = (slice(None),) * axis
         wide[(*whole, slice(max(lo, 0), max(lo, 0) + length, spread))] = x
         x = wide[(*whole, slice(max(-lo, 0), wide.shape[axis] - max(-hi, 0)))]
     return x

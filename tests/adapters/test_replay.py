@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 import oracle
 from oracle.adapters.replay import script
 from oracle.replaying import report
+from oracle.tracefile import load_trace
 
 
 def replay(trace, path, least=0.9):
     """Run the script of every operation: the recorded bits. Every sixth tells its distance from the truth too."""
     oracle.save_trace(trace, path)
+    oracle.load_trace = functools.cache(load_trace)  # the scripts of one trace read it once
     ran = 0
     for node in trace.nodes:
         text = script(trace, node, str(path))
