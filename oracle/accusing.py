@@ -15,6 +15,7 @@ Codes:
         beyond the one operation that the other model takes: a difference of nearly equal numbers.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -113,13 +114,13 @@ def _code(side: Side, node: LoweredNode, errors: Values, truth: Values) -> str:
 
     if _flushed(side, node, (actual, truth[o]), fmt) or explains(lambda x: np.where(np.abs(x) < fmt.tiny, 0.0, x)):
         return "flush-to-zero"
-    if fmt.precision > _TF32_BITS and explains(lambda x: rounded_to(x, _TF32_BITS)):
+    if fmt.precision > _TF32_BITS and explains(functools.partial(rounded_to, bits=_TF32_BITS)):
         return "tf32"
     for name in _COARSE:
         coarse = format_named(name)
         if coarse.precision >= fmt.precision:
             continue
-        if explains(lambda x, bits=coarse.precision: rounded_to(x, bits)):
+        if explains(functools.partial(rounded_to, bits=coarse.precision)):
             return "reduced-precision"
         if _stored_in(actual, coarse):
             return "accumulation-precision"

@@ -143,14 +143,13 @@ def _accusations(a: Side, b: Side, alignment: Alignment, pairs: list[Pair]) -> l
 
 def _lines(side: Side, found: Divergence | None) -> tuple[Line, ...]:
     """Every node of a side, with where it stands to the other: what follows from a first divergence is unmatched."""
-    nodes = () if found is None else (found.region, found.first)
-    region, first = ({n.node.index for n in some} for some in nodes or ((), ()))
+    parted = () if found is None else (found.region, found.first)
+    region, first = ({n.node.index for n in some} for some in parted or ((), ()))
 
     def state(index: int) -> str:
         return "first" if index in first else "unmatched" if index in region else "matched"
 
-    nodes = (n.node for n in side.network.nodes)
-    return tuple(Line(n.op, n.scope, n.source, state(n.index)) for n in nodes)
+    return tuple(Line(n.op, n.scope, n.source, state(n.index)) for n in (n.node for n in side.network.nodes))
 
 
 def _target(a: Side, b: Side, pair: Pair) -> Target:

@@ -105,7 +105,7 @@ def _named(side: Side, values: list[int]) -> dict[int, str]:
 
 def _first(names: Mapping[int, str]) -> dict[str, int]:
     """The first value of each name."""
-    return {name: i for i, name in reversed(names.items())}
+    return {name: i for i, name in reversed(list(names.items()))}
 
 
 def _data(side: Side, value: int, seed: int) -> str:
