@@ -124,7 +124,8 @@ def _perturbed(side: Side, u: float, derived: frozenset[int], generator: np.rand
     for value in side.network.trace.values.values():
         if (value.role == "constant" or value.id in derived) and value.dtype in FORMATS and value.array is not None:
             x = side.run.values[value.id]
-            leaves[value.id] = x * (1 + u * generator.choice([-1.0, 1.0], x.shape))
+            rounded = np.rint(x) != x  # a whole number is what it says
+            leaves[value.id] = x * (1 + u * rounded * generator.choice([-1.0, 1.0], x.shape))
     nodes = {}
     for node in side.network.nodes:
         changed = node.node
