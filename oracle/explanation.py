@@ -110,7 +110,13 @@ class Explanation:
 
         What is no rounding comes first even where a later normalization hides it from this target.
         """
-        return tuple(sorted(self.nodes, key=lambda n: (not n.accused, not n.suspect, -abs(n.contribution)))[:count])
+        guilty = [n for n in self.nodes if n.accused or n.suspect or n.contribution]
+        return tuple(sorted(guilty, key=lambda n: (not n.accused, not n.suspect, -abs(n.contribution)))[:count])
+
+    @property
+    def certified(self) -> bool:
+        """Whether the explanation's own arithmetic errs by less than a hundredth of what it explains."""
+        return self.carrier_error <= 0.01 * abs(self.total)
 
     def grouped(self, key: str | Callable[[NodeReport], Any]) -> dict[Any, float]:
         """Contributions summed by a field of the nodes ("scope", "op", "phase", "time_step"), largest first."""
@@ -154,7 +160,7 @@ class Explanation:
         data = asdict(replace(self, details=None))
         del data["details"]
         data["nodes"] = [asdict(n) | {"accused": n.accused, "suspect": n.suspect} for n in self.nodes]
-        data["sentence"], data["flips"] = self.sentence(), self.flips
+        data["sentence"], data["flips"], data["certified"] = self.sentence(), self.flips, self.certified
         return data
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -218,6 +224,8 @@ def _remarks(found: Explanation) -> list[str]:
         lines.append(
             f"self-referenced (no lowering; what they inherit counts as theirs): {', '.join(found.missing[:5])}"
         )
+    if found.total and not found.certified and not math.isnan(found.carrier_error):
+        lines.append("the error is too small for float64 to explain it: the parts are of the size of their own errors")
     own = "an unknown amount" if math.isnan(found.carrier_error) else f"less than {found.carrier_error:.2g}"
     lines.append(f"left unexplained {found.remainder:.2g}; the explanation's own arithmetic errs by {own}")
     return lines

@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 
 import oracle
+from oracle.cli import _run
 from oracle.errors import OracleError
 from oracle.network import Network
 from oracle.precision_run import LOW_FORMATS, LowPrecision, low_format, product_operands
@@ -204,3 +205,15 @@ def test_a_model_that_draws_is_not_run_again():
     plan = oracle.plan_precision(model, _draw(4, 8), formats=["bfloat16"])["bfloat16"]
     assert math.isnan(plan.executed)
     assert "random" in plan.note
+
+
+def test_the_command_line_plans_a_trace(capsys, tmp_path):
+    path = tmp_path / "run.trace"
+    oracle.save_trace(record(*_model("mlp"), full=True), path)
+    assert _run(["precision", str(path), "--format", "bfloat16", "--json", str(tmp_path / "p.json")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("outputs in bfloat16: error ")
+    assert "kept in float32" in said
+    assert json.loads((tmp_path / "p.json").read_text())["bfloat16"]["needs"]
+    assert _run(["precision", str(path), "--format", "int8"]) == 2
+    assert "unknown precision 'int8'" in capsys.readouterr().err
