@@ -27,7 +27,7 @@ class Study:
 
     def run(self, framework: str = "torch", dtype: str = "float32", target: str | None = None) -> Explanation:
         """Record the step in `framework` and `dtype` (once) and explain `target`, the study's first by default."""
-        return oracle.explain(recorded(self.recorders[framework], dtype), target or self.targets[0])
+        return explained(self.recorders[framework], dtype, target or self.targets[0])
 
     def main(self, title: str) -> None:
         """The command line: print the explanation of one target, or of each."""
@@ -42,6 +42,12 @@ class Study:
             print(found, end="\n\n")
             if asked.html and target in (asked.target, self.targets[0]):
                 print(f"wrote {found.to_html(asked.html)}")
+
+
+@cache
+def explained(record: Callable[[str], Trace], dtype: str, target: str) -> Explanation:
+    """The explanation of one target, made once."""
+    return oracle.explain(recorded(record, dtype), target)
 
 
 @cache

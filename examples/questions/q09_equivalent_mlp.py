@@ -10,7 +10,7 @@ X = normal(32, 784)
 LABELS = np.random.default_rng(1).integers(0, 10, 32)
 
 
-def compare(softmax: bool, eps: float) -> Comparison:
+def compare(softmax: bool, eps: float, features: int = 784, hidden: int = 128) -> Comparison:
     """One step of Adam in Keras against torch with the same weights, with or without a softmax layer."""
     import keras
     import torch
@@ -18,13 +18,15 @@ def compare(softmax: bool, eps: float) -> Comparison:
     from torch import nn
 
     keras.utils.set_random_seed(0)
-    a = keras.Sequential([keras.Input((784,)), Dense(128, "relu", name="hidden"), Dense(10, "softmax", name="classes")])
+    layers = [Dense(hidden, "relu", name="hidden"), Dense(10, "softmax", name="classes")]
+    a = keras.Sequential([keras.Input((features,)), *layers])
     a.compile(keras.optimizers.Adam(), "categorical_crossentropy")
-    b = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10), *([nn.Softmax(1)] if softmax else []))
+    last = [nn.Softmax(1)] if softmax else []
+    b = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 10), *last)
     oracle.port(a, b)
-    ours = oracle.record(a, X, train_step=True, target=np.eye(10, dtype=np.float32)[LABELS], full=True)
+    ours = oracle.record(a, X[:, :features], train_step=True, target=np.eye(10, dtype=np.float32)[LABELS], full=True)
     theirs = oracle.record(
-        b, X, loss=nn.CrossEntropyLoss(), target=torch.from_numpy(LABELS),
+        b, X[:, :features], loss=nn.CrossEntropyLoss(), target=torch.from_numpy(LABELS),
         optimizer=torch.optim.Adam(b.parameters(), eps=eps), full=True,
     )  # fmt: skip
     return oracle.compare(ours, theirs)

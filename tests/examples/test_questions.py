@@ -148,9 +148,16 @@ def test_08_a_branch_is_the_same_in_every_form():
 def test_09_two_causes_are_named():
     import q09_equivalent_mlp as question  # noqa: PLC0415
 
-    found = question.compare(softmax=True, eps=1e-8)
+    found = question.compare(softmax=True, eps=1e-8, features=12, hidden=8)
     assert _codes(found) == ["double-softmax", "optimizer-eps"]
     assert "eps=1e-07" in found.causes[1].fix_b
+
+
+@pytest.mark.slow
+def test_09_two_causes_are_named_in_the_model_of_the_question():
+    import q09_equivalent_mlp as question  # noqa: PLC0415
+
+    assert _codes(question.compare(softmax=True, eps=1e-8)) == ["double-softmax", "optimizer-eps"]
 
 
 def test_10_shapes_that_do_not_fit_are_said_in_one_line():

@@ -24,7 +24,8 @@ def test_the_models_of_the_readme_differ_in_what_it_says():
 
 def test_links_lead_somewhere():
     folder = Path(__file__).parents[2]
-    for page in (folder / "README.md", *(folder / "docs").glob("*.md"), *(folder / "docs").glob("*/*.md")):
+    kinds = (folder / "docs" / kind for kind in ("", "studies", "questions"))
+    for page in (folder / "README.md", *(page for kind in kinds for page in kind.glob("*.md"))):
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if not link.startswith("http"):
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
