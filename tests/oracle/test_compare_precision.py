@@ -1,6 +1,8 @@
 """Two models of one meaning: rounding alone, or an operation beyond its budget whose error is told by its look."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from oracle.comparing import compare, compare_traces
 from oracle.comparison import Meaning
 from oracle.recording import record
+from oracle.tracefile import save_trace
 
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional
@@ -169,3 +172,18 @@ def test_a_gradient_wrong_by_a_thousandth_is_caught(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_a_right_gradient_is_not_accused(seed):
     assert _step(seed, lambda g: g.clone()).verdict is Meaning.SAME
+
+
+def test_two_traces_are_compared_without_a_framework(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5)).eval()
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    save_trace(record(model, images, full=True), tmp_path / "a.trace")
+    model[1].eps = 1e-2
+    save_trace(record(model, images, full=True), tmp_path / "b.trace")
+    code = (
+        "import sys, oracle; found = oracle.compare('a.trace', 'b.trace')\n"
+        "print(*found.codes, *({'torch', 'tensorflow', 'keras'} & sys.modules.keys()))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["eps"]
