@@ -25,7 +25,7 @@ _LEVELS = 6
 _LINEAR = ("mm", "matmul", "dot", "linear", "einsum")
 
 
-@hypothesis(priority=14)
+@hypothesis(priority=12)
 def rearranged_input(context: Context) -> Iterator[Candidate]:
     """A node of B reads the right numbers in another order than A holds them: it reads them in A's order."""
     wanted = Wanted(context)

@@ -136,11 +136,13 @@ def upstream(side: Side, value: int, steps: int) -> Iterator[LoweredNode]:
 
 
 def downstream(side: Side, value: int, steps: int) -> Iterator[LoweredNode]:
-    """The nodes that use `value`, nearest first."""
+    """The nodes of the same phase that use `value`, nearest first."""
+    producer = side.producers.get(value)
     wanted, seen = [value], set()
     while wanted and steps:
         for node in side.consumers.get(wanted.pop(0), ()):
-            if node.node.index not in seen and steps:
+            same = producer is None or node.node.phase == producer.node.phase
+            if same and node.node.index not in seen and steps:
                 seen.add(node.node.index)
                 steps -= 1
                 yield node

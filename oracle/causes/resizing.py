@@ -16,6 +16,7 @@ _UPSTREAM = 8
 _LARGE = 2_000_000
 # Operations that take a part of an array: every second element is no resizing.
 _PARTS = ("slice", "split", "select", "chunk", "unbind", "narrow", "unpack", "concat", "cat", "pad")
+_RESIZINGS = ("resize", "upsample", "interpol")
 _METHODS = {
     "linear": "bilinear", "nearest": "nearest", "cubic -0.5": "bicubic", "cubic -0.75": "bicubic", "area": "area",
     "lanczos3": "lanczos3", "lanczos5": "lanczos5",
@@ -32,7 +33,7 @@ def other_resizing(context: Context) -> Iterator[Candidate]:
             continue
         steps = _steps(context, node)
         own = _identified(array, y, sizes, steps)
-        if own is None:
+        if own is None and not any(word in node.node.op.lower() for word in _RESIZINGS):
             continue
         for convention in conventions():
             for step in steps:
