@@ -64,6 +64,18 @@ class LoweredNode:
         return frozenset(self.node.reads)
 
     @functools.cached_property
+    def forward(self) -> Any:
+        """Its meaning in float64 (`forward_function`)."""
+        assert self.signature is not None
+        return forward_function(self.signature)
+
+    @functools.cached_property
+    def pullback(self) -> Callable[[tuple[int, ...], tuple[int, ...]], Any]:
+        """Its derivative in float64 (`pullback_function`), by the cotangents given and wanted."""
+        assert self.signature is not None
+        return functools.cache(functools.partial(pullback_function, self.signature))
+
+    @functools.cached_property
     def moves(self) -> bool:
         """Whether its one real output is its one real input rearranged, not computed with."""
         alone = len(self.outputs) == len(self.reals) == 1 and not self.facts and not self.decisions

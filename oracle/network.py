@@ -7,6 +7,7 @@ bounded where it could matter.
 """
 
 import copy
+import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oracle.errors import OracleError
-from oracle.lowered import LoweredNode, forward_function, lower, pullback_function
+from oracle.lowered import LoweredNode, lower
 from oracle.self_reference import own_results
 from oracle.trace import Node, Trace
 
@@ -92,7 +93,7 @@ class Network:
             own = own_results(self.trace.framework, node.node, values) if node.outputs else {}
             return {o: _shaped(own.get(o, self.actual[o]), self.actual[o].shape) for o in node.results}
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
-        outputs = forward_function(node.signature)(reals, facts)
+        outputs = node.forward(reals, facts)
         named = zip(node.node.outputs, outputs, strict=False)
         results = {o: _shaped(np.asarray(y), self.actual[o].shape) for o, y in named if o is not None and y is not None}
         return {o: results.get(o, self.actual[o]) for o in node.results}
@@ -218,8 +219,7 @@ class Network:
         if node.signature is None or not places:
             return ()
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
-        back = pullback_function(node.signature, given, places)
-        results = back(reals, facts, [own[node.outputs[k]] for k in given])
+        results = node.pullback(given, places)(reals, facts, [own[node.outputs[k]] for k in given])
         return zip((node.reals[k] for k in places), results, strict=True)
 
     def completeness(self, errors: Mapping[int, np.ndarray], targets: Iterable[int]) -> float:
@@ -234,7 +234,7 @@ class Network:
 
 def _shaped(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """`y` in the recorded shape; an edited network may have another size."""
-    return y.reshape(shape) if y.size == int(np.prod(shape)) else y
+    return y if y.shape == shape or y.size != math.prod(shape) else y.reshape(shape)
 
 
 def _widened(array: np.ndarray) -> np.ndarray:
