@@ -32,8 +32,8 @@ def zero_times_infinity(context: Context) -> Iterator[Candidate]:
             fix_a="",
             fix_b="give the branch that is not taken a harmless operand: safe = where(c, x, 1); where(c, f(safe), g(x))"
             f"  # {place(_forward(context.b, first))}",
-            detail=f"the gradient of {{B}} is NaN where that of {{A}} is a number: 0 * inf at {place(first)}, in the "
-            "derivative of a branch that is not taken",
+            detail=f"the gradient of {{B}} is NaN where that of {{A}} is a number: zero times infinity or NaN at "
+            f"{place(first)}, in the derivative of a branch that is not taken or at a singular point",
         )
 
 

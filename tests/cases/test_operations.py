@@ -167,6 +167,19 @@ def tf32_checked():
     return oracle.check(lambda a, b: _tf32(a) @ _tf32(b), reference=lambda a, b: a @ b, inputs=_factors())
 
 
+@case("DIV01", "Whole numbers divided with // for /", "division")
+def whole_division():
+    x, w = torch.arange(24).reshape(3, 8), _factors()[0][:8, :4]
+    return oracle.compare(lambda x: (x / 5) @ w, lambda x: (x // 5).float() @ w, x)
+
+
+@case("VAR01", "A variance as mean(x^2) - mean(x)^2", "numerically-unstable-formula", verdict="BEYOND")
+def one_pass_variance():
+    x = _factors()[0] * 0.01 + 50
+    one_pass = lambda x: (x * x).mean(1) - x.mean(1) ** 2  # noqa: E731
+    return oracle.compare(lambda x: x.var(1, correction=0), one_pass, x)
+
+
 @pytest.mark.parametrize("part", parts(__name__), ids=lambda p: p.name)
 def test_the_tool_says_what_it_is(part):
     verify(part)

@@ -10,7 +10,7 @@ keras = pytest.importorskip("keras")
 torch = pytest.importorskip("torch")
 
 
-def _steps(optimizer, make, steps=1):
+def _steps(optimizer, make, steps=1, scale=1.0):
     """A linear model of two weights trained in both frameworks."""
     x, y = np.float32([[1, 2], [3, -1], [0.5, 1]]), np.float32([[0.5], [-1], [0]])
     a = keras.layers.Dense(1, use_bias=False)
@@ -18,7 +18,7 @@ def _steps(optimizer, make, steps=1):
     a.set_weights([np.float32([[0.7], [-0.4]])])
     b = torch.nn.Linear(2, 1, bias=False)
     b.load_state_dict({"weight": torch.tensor([[0.7, -0.4]])})
-    losses = (lambda t, y: keras.ops.mean((y - t) ** 2), lambda y, t: ((y - t) ** 2).mean())
+    losses = (lambda t, y: keras.ops.mean((y - t) ** 2) * scale, lambda y, t: ((y - t) ** 2).mean() * scale)
     return oracle.compare(
         a, b, inputs_a=x, inputs_b=torch.from_numpy(x), train_step=True, steps=steps, loss=losses,
         target=(y, torch.from_numpy(y)), optimizer=(optimizer, make(b.parameters())),
@@ -61,7 +61,12 @@ def decay():
 
 @case("OPT06", "Adam: eps 1e-7 before the bias correction in Keras, 1e-8 after it in torch", "optimizer-eps")
 def adam():
-    return _steps(keras.optimizers.Adam(0.05), lambda p: torch.optim.Adam(p, lr=0.05))
+    return _steps(keras.optimizers.Adam(0.05), lambda p: torch.optim.Adam(p, lr=0.05), scale=2.0**-12)
+
+
+@case("OPT06", "The same with gradients so large that eps drowns in the rounding of 1 - beta (negative control)")
+def adam_of_large_gradients():
+    return _steps(keras.optimizers.Adam(0.05), lambda p: torch.optim.Adam(p, lr=0.05), scale=2.0**6)
 
 
 @pytest.mark.parametrize("part", parts(__name__), ids=lambda p: p.name)
