@@ -32,6 +32,8 @@ PATIENCE = 60.0
 _STRUCTURAL = ("extra-node", "missing-node", "node-order")
 # The priority up to which hypotheses explain by numbers: another literal, other weights.
 _LAST_NUMBER = 62
+# One of several causes may hide another: an edit of the outputs may leave so many times what there was.
+_FARTHEST = 10.0
 # What an edit leaves below this share of the difference is float64's own rounding.
 _NOTHING = 1e-9
 
@@ -204,6 +206,8 @@ class Search:
                 continue
             tried = _in_layout(tried)
             nearer = tried.remaining <= state.remaining
+            if not nearer and (state.stage.kind != "outputs" or tried.remaining > _FARTHEST * state.remaining):
+                continue
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
             gain = (nearer, state.divergent - tried.divergent, -left)
             if best is None or gain > best[0]:
