@@ -74,6 +74,7 @@ class Observer:
         self.versions = Versions(full, self._derived)
         self.records: list[Record] = []
         self.forward_of: dict[tuple[int, int], int] = {}
+        self.passed: dict[tuple[int, int], Place] = {}  # where operations that made nothing new were called
         self.step = 0
         self.place = Place("", 0, None, "forward", "", 0)
 
@@ -112,6 +113,8 @@ class Observer:
         made = self._outputs(result if kind.returns else [], written, "random" if kind.random else "intermediate")
         if made is not None:
             self._note(kind, inputs, attrs, made, place)
+        elif place.phase == "forward":
+            self.passed.update(((self.step, number), place) for number in self._numbers(place.sequence))
         return result
 
     def _outputs(self, result: Any, written: list, role: str) -> list[int | None] | None:
@@ -141,9 +144,12 @@ class Observer:
         return [], {**attrs, "draws": [reference(m) for m in made]}
 
     def _link(self, sequence: int, index: int) -> None:
-        """This node made the autograd nodes numbered from the one before `sequence` to the next to come."""
-        for number in range(sequence - 1, max(sequence, self.torch._C._autograd._get_sequence_nr())):
+        for number in self._numbers(sequence):
             self.forward_of.setdefault((self.step, number), index)
+
+    def _numbers(self, sequence: int) -> range:
+        """Of the autograd nodes that an operation made: from the one before `sequence` to the next to come."""
+        return range(sequence - 1, max(sequence, self.torch._C._autograd._get_sequence_nr()))
 
     def _derived(self, op: str, inputs: list, made: list) -> None:
         """Note a node that keeps views and their base together; it belongs where it was first needed."""

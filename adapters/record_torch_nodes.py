@@ -28,6 +28,10 @@ def finish_nodes(observer: Any, values: Mapping[int, Value]) -> tuple[Node, ...]
         if forward is not None:
             cause = nodes[forward]
             scope, layer, source, time_step = cause.scope, cause.layer, cause.source, cause.time_step
+        elif place.phase == "backward" and (record.step, place.sequence) in observer.passed:
+            passed = observer.passed[record.step, place.sequence]
+            scope, source, time_step = passed.scope, passed.source, passed.time_step
+            layer = layers[scope].kind if passed.call >= 0 else ""
         if place.phase == "optimizer":
             scope = _inherited(record, owners)
             layer = layers[scope].kind if scope in layers else ""

@@ -227,6 +227,29 @@ def test_views_and_writes_replay() -> None:
     assert trace.outputs["output.5"] == trace.inputs["x"]
 
 
+class _Rounded(torch.autograd.Function):
+    """The identity, whose gradient is rounded to bfloat16."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        return gradient.bfloat16().float()
+
+
+class _RoundedLayer(nn.Linear):
+    def forward(self, input: Any) -> Any:
+        return _Rounded.apply(super().forward(input))
+
+
+def test_a_users_backward_belongs_to_the_layer_that_called_it() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), _RoundedLayer(3, 3), nn.Linear(3, 3))
+    trace = record_torch(model, torch.ones(2, 3), loss=lambda y: (y**2).sum())
+    assert {n.scope for n in trace.nodes if n.op == "aten._to_copy.default"} == {"1"}
+
+
 def test_a_value_has_one_maker() -> None:
     """A view that an earlier operation made is not made again by `unbind`."""
 
