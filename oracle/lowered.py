@@ -179,18 +179,19 @@ def forward_function(signature: Signature) -> Any:
     """The meaning in float64: `(reals, facts) -> outputs in order`, None where the lowering has none."""
     apply = meaning(signature)
     count = len(signature.reals)
-    made: list[bool] = []
+    # Edited networks have other shapes, and an operation then may have another number of outputs.
+    made: dict[tuple[tuple[int, ...], ...], list[bool]] = {}
 
     def outputs(*operands: Array) -> list[Array]:
         results = apply(operands[:count], operands[count:])
-        made[:] = [r is not None for r in results]
+        made[tuple(x.shape for x in operands)] = [r is not None for r in results]
         return [r for r in results if r is not None]
 
     compiled = _by_shapes(outputs)
 
     def evaluate(reals: Sequence[Array], facts: Sequence[Array]) -> list[Array | None]:
         results = iter(compiled(*reals, *facts))
-        return [next(results) if there else None for there in made]
+        return [next(results) if there else None for there in made[tuple(x.shape for x in (*reals, *facts))]]
 
     return evaluate
 

@@ -167,6 +167,8 @@ def _uses(side: Side, leaf: int) -> list[LoweredNode]:
         if not wanted:
             break
         for node in side.consumers.get(wanted.pop(0), ()):
+            if node.node.phase != "forward":
+                continue
             if any(word in node.node.op.lower() for word in _LINEAR):
                 found.append(node)
                 if len(found) == 2:
