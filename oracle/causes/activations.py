@@ -71,6 +71,7 @@ FAMILIES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "sigmoid of a multiple": lambda x, p: sp.expit(p * x),
 }
 _AGREE = 1e-6
+_ROUNDING = 1e-13
 _REGION = 20
 _BEHIND = 4
 # Parameters are looked for among these, and between them where none fits.
@@ -144,9 +145,10 @@ def identify(x: np.ndarray, y: np.ndarray) -> str:
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return ""
     with np.errstate(all="ignore"):
-        for name, function in ACTIVATIONS.items():
-            if _equal(function(x), y):
-                return name
+        errors = {name: _error(function(x), y) for name, function in ACTIVATIONS.items()}
+        least = min(errors.values())
+        if least <= _AGREE:  # near zero several agree: the best, and of equally good ones the first
+            return next(name for name, error in errors.items() if error <= 4 * least + _ROUNDING)
         for family, function in FAMILIES.items():
             parameter = _parameter(family, function, x, y)
             if parameter is not None:
@@ -193,8 +195,14 @@ def _function(name: str) -> Function:
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return _error(a, b) <= _AGREE
+
+
+def _error(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference, relative to the largest of `b`."""
     size = max(float(np.max(np.abs(b), initial=0.0)), 1e-300)
-    return bool(np.max(np.abs(a - b), initial=0.0) <= _AGREE * size)
+    worst = float(np.max(np.abs(a - b), initial=0.0)) / size
+    return worst if np.isfinite(worst) else np.inf
 
 
 def code_of(a: str, b: str) -> str:
