@@ -58,6 +58,10 @@ def _binary(u: Array, t: Array) -> Array:
     return -jnp.sum(t * jnp.log(u) + (1 - t) * jnp.log(1 - u))
 
 
+def _clamped(u: Array, t: Array, n: Array) -> Array:
+    return -jnp.sum(t * jnp.maximum(jnp.log(u), -n) + (1 - t) * jnp.maximum(jnp.log(1 - u), -n))
+
+
 def _huber(u: Array, t: Array, delta: Array) -> Array:
     d = jnp.abs(u - t)
     return jnp.sum(jnp.where(d <= delta, d * d / 2, delta * (d - delta / 2)))
@@ -156,6 +160,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("binary cross entropy (added)", lambda u, t, e: -jnp.sum(t * jnp.log(u + e) + (1 - t) * jnp.log(1 - u + e)),
            "eps", _EPS, ("", "sigmoid"), "added", "binary cross entropy"),
+    Family("binary cross entropy (logarithms clamped)", _clamped, "eps", (100.0,), ("", "sigmoid"), "clamped",
+           "binary cross entropy"),
     Family("renormalised cross entropy (clipped then)", lambda u, t, e: -jnp.sum(t * jnp.log(_clip(_shares(u), e))),
            "eps", _EPS, ("", "sigmoid"), "clipped", "renormalised cross entropy"),
     Family("Poisson (added)", lambda u, t, e: jnp.sum(u - t * jnp.log(u + e)), "eps", _EPS, ("", "softplus"), "added",

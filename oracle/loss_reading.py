@@ -15,6 +15,7 @@ import numpy as np
 import scipy.special as sp
 
 from oracle.alignment import Side
+from oracle.lowered import LoweredNode
 from oracle.network import Edits, Run, Values
 
 _REACH = 48
@@ -80,7 +81,7 @@ def read(side: Side, argument: int, loss: int) -> Reading | None:
         return None
     seen: list[tuple[Array, Array]] = list(zip(places, gradients, strict=True))  # type: ignore[arg-type]
     with np.errstate(all="ignore"):
-        for kind in PRODUCTS:
+        for kind in PRODUCTS if np.all(v != 0) else ():  # a zero stays one: nothing is learned there
             product, *others = [-g / kind.pull(x) for x, g in seen]
             if all(equal(product, other) for other in others) and _holds_far(side, kind, (argument, loss), product):
                 return _split(kind, argument, product)
@@ -158,19 +159,30 @@ def between(side: Side, argument: int, loss: int) -> frozenset[int]:
 
 def is_cut(side: Side, argument: int, loss: int) -> bool:
     """Whether the loss depends on what the model makes of its inputs through the argument alone."""
-    trace = side.network.trace
-    targets = {i for name, i in trace.inputs.items() if name == "target"}
-    weights, data = set(trace.parameters.values()), set(trace.inputs.values()) - targets
     above = side.ancestors([loss])
     nodes = [n for n in side.network.nodes if n.node.index in above]
-    for node in nodes:
-        for kind in (weights, data):
-            if not kind.isdisjoint(node.reads):
-                kind.update(node.results)
+    trace = side.network.trace
+    data = {i for name, i in trace.inputs.items() if name != "target"}
+    if trace.parameters:
+        through = _reached(nodes, set(trace.parameters.values())) & _reached(nodes, data)
+    else:
+        origins = data & (
+            {argument} | {i for n in nodes if n.node.index in side.ancestors([argument]) for i in n.node.reads}
+        )
+        through = _reached(nodes, origins)
     within = between(side, argument, loss)
     made = {o for n in nodes if n.node.index in within for o in n.results} | {argument}
     read_here = {i for n in nodes if n.node.index in within for i in n.reals}
-    return (read_here - made).isdisjoint(weights & data)
+    return (read_here - made).isdisjoint(through)
+
+
+def _reached(nodes: list[LoweredNode], start: set[int]) -> set[int]:
+    """`start` and every value computed from it."""
+    reached = set(start)
+    for node in nodes:
+        if not reached.isdisjoint(node.reads):
+            reached.update(node.results)
+    return reached
 
 
 def near(side: Side, loss: int) -> set[int]:

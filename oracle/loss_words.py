@@ -56,7 +56,7 @@ def reduction_name(name: str, wish: Wish) -> str:
     weight = float(np.mean(wish.weights)) / (2 if wish.kind == "squares" else 1)
     rows = wish.weights.shape[0] if wish.weights.ndim else 1
     counts = {"sum": 1, "mean": wish.weights.size, "batchmean": rows}
-    if "KL" in name:
+    if "KL" in name or "kl_div" in name:
         counts = {"sum": 1, "batchmean": rows, "mean": rows * wish.classes}
     found = next((n for n, count in counts.items() if math.isclose(weight * count, 1.0, rel_tol=1e-5)), "")
     return "sum_over_batch_size" if found == "mean" and name.startswith("keras") else found
@@ -66,6 +66,8 @@ def loss_fix(side: Side, code: str, own: str, wish: Wish) -> str:
     """What to write on `side`, whose loss takes its argument as `own`, so that it is as wished in respect of `code`."""
     name = loss_name(side, own)
     keras = name.startswith("keras")
+    if name == "F.nll_loss":  # several functions come down to it
+        name = "F.kl_div" if wish.wrong is None else "F.cross_entropy" if code == "label-smoothing" else name
     if code == "reduction":
         reduction = reduction_name(name, wish)
         return f'{name}(..., reduction="{reduction}")' if reduction else f"{wish.factor:.8g} * {name}(...)"

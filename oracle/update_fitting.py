@@ -129,8 +129,11 @@ def _rules(network: Network, other: Rule | None) -> dict[str, Rule]:
 def _kept(rules: Iterable[Rule], where: Places, values: Values, names: tuple[str, ...]) -> Rule | None:
     """The first of `rules` that explains the updates of `names`, with the rates that fit."""
     evidence = _evidence(where, values, names)
-    for rule in rules if evidence is not None else ():
-        residual, rates = _residual(rule, *evidence)
+    if evidence is None:
+        return None
+    history, actual = evidence
+    for rule in rules:
+        residual, rates = _residual(rule, history, actual)
         if residual < _FITS:
             return replace(rule, rates=rates)
     return None
@@ -193,8 +196,8 @@ def _sampled(history: History, actual: list[Vector]) -> tuple[History, list[Vect
     """At most `_SAMPLE` elements, with gradients of every size: small ones tell where eps stands."""
     order = np.argsort(np.abs(history.gradients[0]))
     chosen = order[np.linspace(0, order.size - 1, min(order.size, _SAMPLE)).astype(int)]
-    vectors = ([v[chosen] for v in table] for table in (history.gradients, history.weights))
-    return History(*vectors, (chosen.size,)), [u[chosen] for u in actual]
+    gradients, weights = ([v[chosen] for v in table] for table in (history.gradients, history.weights))
+    return History(gradients, weights, (chosen.size,)), [u[chosen] for u in actual]
 
 
 def _clips(known: Sequence[float], history: History) -> Iterator[tuple[str, float]]:

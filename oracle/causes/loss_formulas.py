@@ -28,8 +28,11 @@ from oracle.network import Values
 
 _FITS = 1e-6
 _ROUNDING = 1e-12
+# What 1 - eps, rounded to float32, may change of a logarithm.
+_ROUNDED = 0.02
 _DRAWS = 3
 _NEAR = 12
+_ARGUMENTS_TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,10 @@ def find(side: Side, argument: int, loss: int) -> list[Found]:
     """The formulas that `loss` is of `argument`: those that fit best, the plain first."""
     v = side.run.values[argument]
     generator = np.random.default_rng(3)
-    places = [v, *(v * (1 + 0.1 * generator.random(v.shape)) for _ in range(_DRAWS - 1))]
+    edge = bool(np.all((v >= 0) & (v <= 1)) and np.any((v == 0) | (v == 1)))
+    # At a probability of zero or one a gradient says nothing; there the value tells what keeps it from the logarithm.
+    middle = 0.05 + 0.85 * v if edge else v
+    places = [middle, *(middle * (1 + 0.1 * generator.random(v.shape)) for _ in range(_DRAWS - 1))]
     slopes = [gradient(side, argument, loss, x) for x in places]
     if any(g is None or not np.isfinite(g).all() or not g.any() for g in slopes):
         return []
@@ -66,8 +72,10 @@ def find(side: Side, argument: int, loss: int) -> list[Found]:
         for targets, encoding, t in _targets(side, within, argument):
             fit = _fit(formula, t, seen)
             if fit is not None:
-                offset = float(side.run.values[loss].reshape(())) - fit[1] * formula(v, t)[0]
-                fits.append((max(fit[0], _ROUNDING), Found(formula, targets, encoding, fit[1], offset)))
+                value = float(side.run.values[loss].reshape(()))
+                offset = value - fit[1] * formula(v, t)[0]
+                if not edge or (formula.family.guard and abs(offset) <= _ROUNDED * abs(value)):
+                    fits.append((max(fit[0], _ROUNDING), Found(formula, targets, encoding, fit[1], offset)))
     best = min((misfit for misfit, _ in fits), default=0.0)
     return [found for misfit, found in fits if misfit <= 10 * best]
 
@@ -159,7 +167,10 @@ def other_formula(context: Context) -> Iterator[Candidate]:
     pair = context.pairs[0]
     if context.a.run.values[pair.a].size != 1 or pair.b not in context.b.producers:
         return
+    yielded = 0
     for i, j in shared_arguments(context, pair):
+        if yielded == _ARGUMENTS_TRIED:
+            return
         of_a = find(context.a, i, pair.a)
         found = _nearest(of_a, find(context.b, j, pair.b)) if of_a else None
         if found is None or not _same_targets(context, *found):
@@ -170,7 +181,7 @@ def other_formula(context: Context) -> Iterator[Candidate]:
         if stages:
             parts = [_part(context, found, stage, j) for stage in stages]
             yield replace(parts[0], also=tuple(parts[1:]))
-            return
+            yielded += 1
 
 
 def _same_targets(context: Context, a: Found, b: Found) -> bool:
@@ -188,7 +199,7 @@ def _stages(a: Found, b: Found, size: int, squashed: bool) -> Iterator[Stage]:
         code, words = _formula_code(a.formula, b.formula)
         if code == "probabilities-as-logits" and squashed:  # its own softmax or sigmoid came before
             code = f"double-{max(a.formula.link, b.formula.link, key=len)}"
-        now = replace(now, formula=a.formula)
+        now = replace(now, formula=a.formula, offset=a.offset if code == "eps" else now.offset)
         alike = code not in ("loss-kind", "argument-order")
         if not alike:  # factors and constants of unlike formulas are not comparable
             yield code, words, replace(now, scale=a.scale, offset=a.offset)
@@ -198,7 +209,7 @@ def _stages(a: Found, b: Found, size: int, squashed: bool) -> Iterator[Stage]:
         now = replace(now, scale=a.scale)
         code, words = factor_code(a.scale / b.scale, np.ones(size))
         yield code, words, now
-    if abs(a.offset - b.offset) > 1e-6 * max(abs(a.offset), abs(b.offset), abs(a.scale)):
+    if abs(a.offset - now.offset) > 1e-6 * max(abs(a.offset), abs(b.offset), abs(a.scale)):
         yield (
             "loss-offset",
             f"{{A}} is {a.offset - b.offset:.6g} more than {{B}} beside the factor",

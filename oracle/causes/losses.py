@@ -202,7 +202,7 @@ def _part(context: Context, readings: tuple[Reading, Reading], cause: tuple[str,
 
 def _wish(own: Reading, other: Reading, code: str) -> Wish:
     classes = other.targets.shape[-1] if other.targets.ndim > 1 else 1
-    factor = float(np.mean(other.weights) / np.mean(own.weights))
+    factor = float(np.mean(other.weights) / (np.mean(own.weights) or 1.0))
     squashed = other.kind.name.endswith("logits") and not own.kind.name.endswith("logits")
     doubled = code.startswith("double") and (other.inside or (squashed and not own.inside))
     return Wish(other.kind.name, other.weights, factor, _smoothing(other.targets), classes, doubled)

@@ -5,7 +5,7 @@ its own rule with A's settings, one respect after another, from B's own gradient
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -64,8 +64,9 @@ def _joined(one: Edits, other: Edits) -> Edits:
     return Edits(nodes=nodes)
 
 
-def _both(one: "Compute", other: "Compute", values: Values) -> Values:
-    return one(values) | other.changed(values)
+def _both(one: Callable[[Values], Values], other: Callable[[Values], Values], values: Values) -> Values:
+    made = one(values)
+    return made | (other.changed(values) if isinstance(other, Compute) else other(values))
 
 
 def _parts(
@@ -131,7 +132,7 @@ class Borrowed:
 
     def __init__(self, context: Context, pairs: list[Pair]) -> None:
         self.a = context.a
-        where = tuple(places(s.network) for s in (context.a, context.b))
+        where = places(context.a.network), places(context.b.network)
         steps = range(pairs[0].step + 1)
         self.updates = [made for p in pairs for made in _over_steps(p, where, steps, "updated")]
         first = [start for p in context.pairs for start in _over_steps(p, where, steps[:1], "before")]

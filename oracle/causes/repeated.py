@@ -126,7 +126,7 @@ def _once_or_twice(context: Context, node: LoweredNode, name: str, code: str) ->
 
 def _does(side: Side, node: LoweredNode, stem: str) -> bool:
     """Whether the node is the function, alone or within a loss, or has its effect."""
-    op = node.node.op.lower()
+    op = node.node.op.lower().replace("_", "")
     if "crossentropy" in op or (stem in op and "hard" not in op):
         return True
     if not node.reals or not node.outputs:
