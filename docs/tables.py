@@ -7,14 +7,16 @@ from typing import Any
 
 def digits(value: float, count: int = 3) -> str:
     """`value` in `count` significant digits; a dash for what is no number."""
-    return f"{value:.{count}g}" if math.isfinite(value) else "–"
+    return f"{value + 0.0:.{count}g}" if math.isfinite(value) else "–"
 
 
 def percent(value: float) -> str:
     """`value` as a percentage."""
     if not math.isfinite(value):
         return "–"
-    return f"{100 * value:.0f} %" if abs(value) >= 0.1 or value == 0 else f"{100 * value:.2g} %"
+    if value == 0:
+        return "0 %"
+    return f"{100 * value:.0f} %" if abs(value) >= 0.1 else f"{100 * value:.2g} %"
 
 
 def markdown(head: Iterable[str], rows: Iterable[Iterable[Any]], texts: int = 1) -> str:
