@@ -121,7 +121,8 @@ class Search:
                 state = ordered
                 continue
             found = self._step(state, banned)
-            if trusted is not None and (found is None or found[0].transplant):
+            late = time.monotonic() > self.deadline
+            if trusted is not None and not late and (found is None or found[0].transplant):
                 state, self.causes, candidate = trusted
                 banned.append(candidate)
                 trusted = None
@@ -210,7 +211,7 @@ class Search:
                 continue
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
             gain = (nearer, state.divergent - tried.divergent, -left)
-            if best is None or gain > best[0]:
+            if best is None or _better(gain, best[0]):
                 best = (gain, _turned(candidate) if exchanged else candidate, tried)
             done = not best[2].divergent and not best[2].remaining
             if (candidate.transplant and nearer) or done or (best[2] is tried and self._settled(tried)):
@@ -320,6 +321,13 @@ def _begun(before: State, after: State) -> bool:
     """Whether the very first node that diverged, on either side, no longer does."""
     sides = ((before.at_a, after.at_a), (before.at_b, after.at_b))
     return all(not was.first or was.first[0] not in now.region for was, now in sides)
+
+
+def _better(gain: tuple[bool, int, float], known: tuple[bool, int, float]) -> bool:
+    """Whether a later hypothesis does more than an earlier one; float64's rounding is no more."""
+    if gain[:2] != known[:2]:
+        return gain[:2] > known[:2]
+    return gain[2] > known[2] + CLOSE * abs(known[2])
 
 
 def _clean(before: State, after: State) -> bool:
