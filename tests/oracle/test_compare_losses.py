@@ -238,7 +238,7 @@ ACROSS = {
     "sum of squares": ("reduction", lambda: keras_pair(
         lambda k: k.MeanSquaredError(), nn.MSELoss(reduction="sum"), VALUES)),
 }  # fmt: skip
-_QUICK = ("from_logits forgotten", "softmax and CrossEntropyLoss", "label smoothing")
+_QUICK = ("softmax and CrossEntropyLoss",)
 
 
 @pytest.mark.filterwarnings("ignore:reduction")

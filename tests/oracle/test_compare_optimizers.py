@@ -248,7 +248,7 @@ ACROSS = {
         ["learning-rate", "lr-in-momentum"],
         lambda k: k.SGD(k.schedules.ExponentialDecay(0.1, 1, 0.5), momentum=0.9), sgd(momentum=0.9)),
 }  # fmt: skip
-_QUICK = ("epsilon-hat", "Adam's weight_decay", "Nadam's schedule")
+_QUICK = ("Adam's weight_decay",)
 
 
 @pytest.mark.parametrize("name", [n if n in _QUICK else pytest.param(n, marks=pytest.mark.slow) for n in ACROSS])
