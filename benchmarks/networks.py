@@ -8,6 +8,7 @@ plain step, and the median of the turns' ratios is told. The first turn, which t
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -150,8 +151,9 @@ def main() -> None:
     if chosen.write:
         chosen.write.mkdir(parents=True, exist_ok=True)
         versions = f"torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}"
+        machine = f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f}"
         text = [
-            f"# What recording and explaining cost\n\n{versions}, {platform.machine()}\n",
+            f"# What recording and explaining cost\n\n{versions}, {machine}\n",
             *(markdown(t, r) for t, r in tables.items()),
         ]
         (chosen.write / "networks.md").write_text("\n".join(text), encoding="utf-8")
