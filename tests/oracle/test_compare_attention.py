@@ -1,0 +1,265 @@
+"""Comparison of attention, embeddings, resizing and layouts: each cause is named and proved, ports mean the same."""
+
+import math
+
+import numpy as np
+import pytest
+
+from oracle.comparing import compare
+from oracle.comparison import Meaning
+
+torch = pytest.importorskip("torch")
+nn, F = torch.nn, torch.nn.functional
+slow = pytest.mark.slow
+
+
+def _tensor(*shape, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+
+
+X, IMAGE = _tensor(2, 5, 24), _tensor(2, 3, 9, 8)
+TOKENS = torch.tensor([[3, 4, 1, 0, 0], [1, 2, 5, 6, 3]])
+
+
+class Attention(nn.Module):
+    """Self-attention with the core `f(q, k, v)`; `split` says how features are split into heads."""
+
+    def __init__(self, f, heads=3, split=True):
+        super().__init__()
+        torch.manual_seed(0)
+        self.q, self.k, self.v, self.o = (nn.Linear(24, 24) for _ in range(4))
+        self.f, self.heads, self.split = f, heads, split
+
+    def forward(self, x):
+        shape, size = x.shape, 24 // self.heads
+
+        def heads(t):
+            if self.split:
+                return t.view(*shape[:2], self.heads, size).transpose(1, 2)
+            return t.view(*shape[:2], size, self.heads).permute(0, 3, 1, 2)
+
+        y = self.f(heads(2 * self.q(x)), heads(2 * self.k(x)), heads(self.v(x)))
+        y = y.transpose(1, 2) if self.split else y.permute(0, 2, 3, 1)
+        return self.o(y.reshape(shape))
+
+
+def core(scale=None, keep=None, fill=-1e9, after=False):
+    def run(q, k, v):
+        scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+        if keep is None:
+            return scores.softmax(-1) @ v
+        mask = keep(scores)
+        if after:
+            return (scores.softmax(-1) * mask) @ v
+        return scores.masked_fill(~mask, fill).softmax(-1) @ v
+
+    return run
+
+
+def fused(**options):
+    return lambda q, k, v: F.scaled_dot_product_attention(q, k, v, **options)
+
+
+def causal(shift=0):
+    return lambda scores: torch.ones(scores.shape[-2:], dtype=torch.bool).tril(shift)
+
+
+def opposite(scores):
+    return ~causal()(scores)
+
+
+def rotated(interleaved=False, base=1e4, first=0):
+    def turn(x):
+        d, p = x.shape[-1], torch.arange(x.shape[-2]) + first
+        angle = p[:, None] * base ** (-torch.arange(0, d, 2) / d)
+        c, s = angle.cos(), angle.sin()
+        if interleaved:
+            a, b = x[..., 0::2], x[..., 1::2]
+            return torch.stack([a * c - b * s, a * s + b * c], -1).flatten(-2)
+        a, b = x.chunk(2, -1)
+        return x * torch.cat([c, c], -1) + torch.cat([-b, a], -1) * torch.cat([s, s], -1)
+
+    return lambda q, k, v: core()(turn(q), turn(k), v)
+
+
+CORES = {
+    "no scale": ("attention-scale", core(), core(1.0)),
+    "1/d": ("attention-scale", core(), core(1 / 8)),
+    "the model's size": ("attention-scale", fused(), core(24**-0.5)),
+    "both fused": ("attention-scale", fused(), fused(scale=1.0)),
+    "no causal mask": ("attention-mask", core(), core(keep=causal())),
+    "no causal mask, fused": ("attention-mask", fused(is_causal=True), core()),
+    "shifted": ("attention-mask", fused(is_causal=True), core(keep=causal(1))),
+    "opposite": ("attention-mask", core(keep=causal()), core(keep=opposite)),
+    "leaking": ("attention-mask", core(keep=causal()), core(keep=causal(), fill=-1.0)),
+    "after the softmax": ("attention-mask", core(keep=causal(), fill=-math.inf), core(keep=causal(), after=True)),
+    "layout": ("rotary-layout", rotated(), rotated(interleaved=True)),
+    "base": ("rotary-layout", rotated(), rotated(base=5e5)),
+    "layout and base": ("rotary-layout", rotated(base=77777.0), rotated(interleaved=True, base=5e5)),
+}
+SLOW = ("1/d", "both fused", "opposite", "after the softmax", "base")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in subtract")
+@pytest.mark.parametrize("name", [pytest.param(n, marks=slow) if n in SLOW else n for n in CORES])
+def test_attention_of_another_convention(name):
+    code, a, b = CORES[name]
+    _one(compare(Attention(a), Attention(b), X, budgets=False), code)
+
+
+def _one(found, code):
+    assert found.verdict is Meaning.DIFFERENT
+    assert [c.code for c in found.causes] == [code]
+    assert found.causes[0].residual < 1e-5 * found.causes[0].before
+    assert found.causes[0].fix_a or found.causes[0].fix_b
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (core(keep=causal(), fill=-1e4), core(keep=causal())),
+        (fused(is_causal=True), core(keep=causal())),
+        (rotated(), rotated(first=1)),
+    ],
+    ids=["fill", "fused", "relative positions"],
+)
+def test_attention_that_means_the_same(a, b):
+    assert compare(Attention(a), Attention(b), X, budgets=False).verdict is Meaning.SAME
+
+
+def test_scale_and_mask_are_named_together():
+    found = compare(Attention(core()), Attention(core(1.0, causal())), X, budgets=False)
+    assert {c.code for c in found.causes} == {"attention-scale", "attention-mask"}
+    assert found.causes[-1].residual < 1e-5 * found.causes[0].before
+
+
+def test_heads_split_the_other_way():
+    _one(compare(Attention(core(), 6), Attention(core(), 6, split=False), X, budgets=False), "head-layout")
+
+
+def _embedded(padded):
+    torch.manual_seed(3)
+    table, attend = nn.Embedding(8, 24), Attention(core())
+
+    def run(tokens):
+        attend.f = core(keep=lambda scores: (tokens != 0)[:, None, None, :]) if padded else core()
+        return attend(table(tokens))
+
+    return run
+
+
+def test_a_padding_mask_left_out():
+    _one(compare(_embedded(False), _embedded(True), TOKENS, budgets=False), "attention-mask")
+
+
+def _positions(interleaved):
+    angle = torch.arange(5)[:, None] / 10000 ** (torch.arange(0, 24, 2) / 24)
+    parts = [angle.sin(), angle.cos()]
+    return torch.stack(parts, -1).reshape(5, 24) if interleaved else torch.cat(parts, -1)
+
+
+torch.manual_seed(0)
+DENSE, NORM, CONV, TABLE = nn.Linear(24, 3), nn.LayerNorm(24), nn.Conv2d(3, 4, 3), nn.Embedding(8, 24)
+with torch.no_grad():
+    NORM.weight.copy_(_tensor(24, seed=4))
+ZERO = nn.Embedding.from_pretrained(torch.cat([torch.zeros(1, 24), TABLE.weight.detach()[1:]]))
+
+
+def _resized(**options):
+    return lambda x: F.interpolate(x, **options)
+
+
+def _residual(before):
+    def run(x):
+        return DENSE(x + torch.tanh(NORM(x)) if before else NORM(x + torch.tanh(x)))
+
+    return run
+
+
+FUNCTIONS = {
+    "softmax axis": (
+        "softmax-axis",
+        X,
+        lambda x: DENSE(x).softmax(-1) @ DENSE.weight,
+        lambda x: DENSE(x).softmax(1) @ DENSE.weight,
+    ),
+    "mean axis": ("reduction-axis", _tensor(4, 24, 24), lambda x: DENSE(x.mean(1)), lambda x: DENSE(x.mean(2))),
+    "first token": ("pooling-type", X, lambda x: DENSE(x.tanh()[:, 0]), lambda x: DENSE(x.tanh().mean(1))),
+    "global max": ("pooling-type", X, lambda x: DENSE(x.mean(1)), lambda x: DENSE(x.amax(1))),
+    "positions": (
+        "positional-encoding",
+        X,
+        lambda x: DENSE(x + _positions(True)),
+        lambda x: DENSE(x + _positions(False)),
+    ),
+    "reshape": (
+        "data-layout",
+        _tensor(2, 9, 8, 3),
+        lambda x: CONV(x.permute(0, 3, 1, 2)).relu(),
+        lambda x: CONV(x.reshape(2, 3, 9, 8)).relu(),
+    ),
+    "channels": ("data-layout", IMAGE, lambda x: CONV(x).relu(), lambda x: CONV(x.flip(1)).relu()),
+    "norm axes": (
+        "normalization-axes",
+        X,
+        lambda x: DENSE(F.layer_norm(x, (24,))),
+        lambda x: DENSE(F.layer_norm(x, (5, 24))),
+    ),
+    "norm and activation": ("node-order", X, lambda x: DENSE(F.gelu(NORM(x))), lambda x: DENSE(NORM(F.gelu(x)))),
+    "norm and residual": ("norm-order", X, _residual(True), _residual(False)),
+    "padding row": ("embedding-padding", TOKENS, lambda i: DENSE(TABLE(i)), lambda i: DENSE(ZERO(i))),
+    "embedding scale": ("embedding-scale", TOKENS, lambda i: DENSE(TABLE(i)), lambda i: DENSE(TABLE(i) * 24**0.5)),
+    "corners": (
+        "resize-convention",
+        IMAGE,
+        _resized(size=(15, 13), mode="bilinear"),
+        _resized(size=(15, 13), mode="bilinear", align_corners=True),
+    ),
+    "nearest": ("resize-convention", IMAGE, _resized(size=(15, 13)), _resized(size=(15, 13), mode="nearest-exact")),
+    "antialias": (
+        "resize-convention",
+        IMAGE,
+        _resized(size=(5, 4), mode="bicubic"),
+        _resized(size=(5, 4), mode="bicubic", antialias=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_layout_or_a_convention_is_named(name):
+    code, x, a, b = FUNCTIONS[name]
+    _one(compare(a, b, x, budgets=False), code)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "code"),
+    [
+        ("bilinear", {"mode": "bilinear"}, "resize-convention"),
+        ("bilinear", {"mode": "bilinear", "antialias": True}, None),
+        ("cubic", {"mode": "bicubic", "antialias": False}, "resize-convention"),
+    ],
+)
+def test_resizing_in_jax_and_torch(method, options, code):
+    jax = pytest.importorskip("jax")
+    x = IMAGE.numpy().transpose(0, 2, 3, 1)
+    found = compare(
+        lambda v: jax.image.resize(v, (2, 5, 4, 3), method),
+        _resized(size=(5, 4), **options),
+        inputs_a=jax.numpy.asarray(x),
+        inputs_b=IMAGE,
+        budgets=False,
+    )
+    if code:
+        _one(found, code)
+    else:
+        assert found.verdict is Meaning.SAME
+
+
+def test_other_weights_are_no_convention():
+    """Attention with other projections has another output, and no scale, mask or rotation of it is claimed."""
+    other = Attention(core())
+    with torch.no_grad():
+        other.q.weight.copy_(_tensor(24, 24, seed=7))
+    found = compare(Attention(core()), other, X, budgets=False)
+    assert found.verdict is Meaning.DIFFERENT
+    assert {c.code for c in found.causes} <= {"weights-differ", "unknown-semantics"}
