@@ -22,6 +22,8 @@ _NODES = 6
 _MATCHES = 10
 _JOINT = 64
 _LEVELS = 6
+# Operations that take a part of an array, one step of a sequence say: what uses the parts tells more.
+_PARTS = ("slice", "select", "unbind", "unpack", "gather")
 _LINEAR = ("mm", "matmul", "dot", "linear", "einsum")
 
 
@@ -30,6 +32,8 @@ def rearranged_input(context: Context) -> Iterator[Candidate]:
     """A node of B reads the right numbers in another order than A holds them: it reads them in A's order."""
     wanted = Wanted(context)
     for node in context.at_b.first[:_NODES]:
+        if any(word in node.node.op.lower() for word in _PARTS):
+            continue
         orders = {i: _orders(context, i) for i in dict.fromkeys(node.reals) if _is_data(context, node, i)}
         for chosen in _choices(orders):
             with np.errstate(all="ignore"):
