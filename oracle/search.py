@@ -6,7 +6,6 @@ each is also tried with the sides exchanged, since a fused kernel with a flag is
 operations that mean the same.
 """
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +19,10 @@ from oracle.causes import Candidate, candidates, place
 from oracle.comparison import Cause
 from oracle.network import Edits, Values
 from oracle.noise import means_the_same
-from oracle.pairing import Pair, in_best_layout, pair_inputs
+from oracle.pairing import Pair, pair_inputs
 from oracle.reproducing import reproduction
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
+from oracle.weighing import alike, begun, better, brings_in_order, clean, entangled, in_layout, turned
 
 MOST_CAUSES = 12
 # Seconds after which a search stops and says what it leaves open.
@@ -132,7 +132,7 @@ class Search:
             if trusted is None and found[1].remaining > state.remaining:
                 trusted = (state, list(self.causes), found[0])
             self._record(found[0], state, found[1])
-            state = _in_layout(found[1])
+            state = in_layout(found[1])
         self._leave_open(state)
         return state
 
@@ -191,7 +191,7 @@ class Search:
         def settled(priority: int) -> bool:
             if best is None or priority <= best[1].priority:
                 return False
-            return (best[1].tested and _begun(state, best[2])) or (best[0][0] and _clean(state, best[2]))
+            return (best[1].tested and begun(state, best[2])) or (best[0][0] and clean(state, best[2]))
 
         for candidate, exchanged in self._candidates(state, settled):
             later = best is not None and candidate.priority > best[1].priority
@@ -200,19 +200,19 @@ class Search:
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
                 break
-            if any(_alike(candidate, other) for other in banned) or (candidate.transplant and state.tolerance == FINE):
+            if any(alike(candidate, other) for other in banned) or (candidate.transplant and state.tolerance == FINE):
                 continue
             tried = Trial(state, candidate, exchanged).result(self.probe)
-            if tried is None or (candidate.code in _STRUCTURAL and _entangled(state, tried)):
+            if tried is None or (candidate.code in _STRUCTURAL and entangled(state, tried)):
                 continue
-            tried = _in_layout(tried)
+            tried = in_layout(tried)
             nearer = tried.remaining <= state.remaining
             if not nearer and (state.stage.kind != "outputs" or tried.remaining > _FARTHEST * state.remaining):
                 continue
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
             gain = (nearer, state.divergent - tried.divergent, -left)
-            if best is None or _better(gain, best[0]):
-                best = (gain, _turned(candidate) if exchanged else candidate, tried)
+            if best is None or better(gain, best[0]):
+                best = (gain, turned(candidate) if exchanged else candidate, tried)
             done = not best[2].divergent and not best[2].remaining
             if (candidate.transplant and nearer) or done or (best[2] is tried and self._settled(tried)):
                 break
@@ -222,9 +222,9 @@ class Search:
         """The state after an edit that brings a target's numbers, all of them in line, into the other's order."""
         for candidate, exchanged in self._candidates(state):
             trial = Trial(state, candidate, exchanged)
-            tried = _in_layout(trial.applied(composed(candidate.all_edits, trial.before)))
-            if tried.remaining < state.remaining and _brings_in_order(state, tried):
-                self._record(_turned(candidate) if exchanged else candidate, state, tried)
+            tried = in_layout(trial.applied(composed(candidate.all_edits, trial.before)))
+            if tried.remaining < state.remaining and brings_in_order(state, tried):
+                self._record(turned(candidate) if exchanged else candidate, state, tried)
                 return tried
         return None
 
@@ -294,77 +294,9 @@ def _share(before: float, after: float) -> float:
     return 1 - after / before if before and math.isfinite(before) else 1.0 if math.isfinite(after) else 0.0
 
 
-def _entangled(before: State, after: State) -> bool:
-    """Whether what an edit brought into line meets, at its next use, something that diverged first and still does."""
-    for was, now in ((before.at_a, after.at_a), (before.at_b, after.at_b)):
-        region = {n.node.index: n for n in now.region}
-        stubborn = {n.node.index for n in was.first} & region.keys()
-        solved = {o for n in was.first if n.node.index not in region for o in n.outputs}
-        makers = {o: n for n in now.region for o in n.outputs}
-        for node in now.region:
-            if not solved.isdisjoint(node.reads):
-                others = [makers[i].node.index for i in node.reads if i in makers]
-                if stubborn & {node.node.index, *others}:
-                    return True
-    return False
-
-
-def _brings_in_order(before: State, after: State) -> bool:
-    """Whether some target means the same now that did not, each in the layout that fits."""
-    pairs = zip(before.stage.pairs, after.stage.pairs, strict=True)
-    return any(
-        means_the_same(after.a, after.b, new) and not means_the_same(before.a, before.b, old) for old, new in pairs
-    )
-
-
-def _begun(before: State, after: State) -> bool:
-    """Whether the very first node that diverged, on either side, no longer does."""
-    sides = ((before.at_a, after.at_a), (before.at_b, after.at_b))
-    return all(not was.first or was.first[0] not in now.region for was, now in sides)
-
-
-def _better(gain: tuple[bool, int, float], known: tuple[bool, int, float]) -> bool:
-    """Whether a later hypothesis does more than an earlier one; float64's rounding is no more."""
-    if gain[:2] != known[:2]:
-        return gain[:2] > known[:2]
-    return gain[2] > known[2] + CLOSE * abs(known[2])
-
-
-def _clean(before: State, after: State) -> bool:
-    """Whether nothing that diverged first still does."""
-    sides = ((before.at_a, after.at_a), (before.at_b, after.at_b))
-    return all(
-        not {n.node.index for n in was.first} & {n.node.index for n in itertools.islice(now.region, 64)}
-        for was, now in sides
-    )
-
-
-def _in_layout(state: State) -> State:
-    """The state with its outputs paired in the layout that fits now."""
-    pairs = tuple(in_best_layout(pair, state.a, state.b) for pair in state.stage.pairs)
-    return state if pairs == state.stage.pairs else replace(state, stage=replace(state.stage, pairs=pairs))
-
-
-def _alike(candidate: Candidate, other: Candidate) -> bool:
-    return (candidate.code, candidate.detail) in ((other.code, other.detail), (other.code, _turned(other).detail))
-
-
 def _plain(network: object, node: object) -> Callable[[Values], Values]:
     return lambda values: network.apply(node, values)  # type: ignore[attr-defined]
 
 
 def _with_results(compute: Callable[[Values], Values], results: Values) -> Callable[[Values], Values]:
     return lambda values: compute(values) | results
-
-
-def _turned(candidate: Candidate) -> Candidate:
-    """A candidate of the exchanged context in terms of the true A and B."""
-    return replace(
-        candidate,
-        node_a=candidate.node_b,
-        node_b=candidate.node_a,
-        fix_a=candidate.fix_b,
-        fix_b=candidate.fix_a,
-        detail=candidate.detail.replace("{A}", "{other}").replace("{B}", "{A}").replace("{other}", "{B}"),
-        also=tuple(_turned(c) for c in candidate.also),
-    )
