@@ -7,7 +7,7 @@ B's take the numbers of A's.
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -169,7 +169,7 @@ def _candidate(context: Context, swaps: list[Swap]) -> Candidate:
         groups.setdefault(code, []).append(swap)
         words.setdefault(code, []).append(text)
     causes = [_cause(context, code, groups[code], words[code]) for code in groups]
-    return Candidate(**{**vars(causes[0]), "also": tuple(causes[1:])})
+    return replace(causes[0], also=tuple(causes[1:]))
 
 
 def _cause(context: Context, code: str, swaps: list[Swap], words: list[str]) -> Candidate:

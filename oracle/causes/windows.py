@@ -6,6 +6,7 @@ Padding is taken together: what an operation of its own put around the array, an
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -255,7 +256,11 @@ def _jax_convolution(side: Side, node: LoweredNode) -> Window | None:
     shape = side.run.values[weight].shape
     kernel = extent([shape[k] for k in fields["rhs_spec"][2:]], attrs["rhs_dilation"])
     own = [(int(lo), int(hi)) for lo, hi in attrs["padding"]]
-    form = {"axes": tuple(fields["lhs_spec"][2:]), "kernel": kernel, "stride": tuple(attrs["window_strides"])}
+    form: dict[str, Any] = {
+        "axes": tuple(fields["lhs_spec"][2:]),
+        "kernel": kernel,
+        "stride": tuple(attrs["window_strides"]),
+    }
     if any(d != 1 for d in attrs["lhs_dilation"]):
         widest = [[k - 1, k - 1] for k in kernel]
         pads = tuple((k - 1 - lo, k - 1 - hi) for (lo, hi), k in zip(own, kernel, strict=True))
