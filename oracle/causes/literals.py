@@ -48,19 +48,29 @@ def same_operation(context: Context) -> Iterator[Candidate]:
                 yield _candidate(context, node_a, node_b, differing)
 
 
+@hypothesis(priority=5)
+def padding_index(context: Context) -> Iterator[Candidate]:
+    """An embedding that leaves a row untrained: by convention, before its gradient is called wrong."""
+    yield from _turned_flags(context, ("padding_idx",))
+
+
 @hypothesis(priority=25)
 def other_flag(context: Context) -> Iterator[Candidate]:
     """A flag of an operation of B's region is turned; a choice of few takes another value."""
+    yield from _turned_flags(context)
+
+
+def _turned_flags(context: Context, only: tuple[str, ...] = ()) -> Iterator[Candidate]:
+    node_a = context.at_a.first[0] if context.at_a.first else None
     for node in context.at_b.region[:8]:
         for name, (path, value) in arguments(node).items():
-            for other in _alternatives(name, value):
-                changed = with_literal(node.node, path, other)
+            for other in _alternatives(name, value) if not only or name in only else ():
                 yield Candidate(
                     code_of(name, node),
-                    replaced_node(context.b, node, changed),
-                    context.at_a.first[0] if context.at_a.first else None,
+                    replaced_node(context.b, node, with_literal(node.node, path, other)),
+                    node_a,
                     node,
-                    fix_a=_fix(context.a, context.at_a.first[0], name, value) if context.at_a.first else "",
+                    fix_a=_fix(context.a, node_a, name, value) if node_a is not None else "",
                     fix_b=_fix(context.b, node, name, other),
                     detail=f"{name} is {value!r} in {{B}} ({place(node)}); {{A}} computes what {other!r} means",
                 )

@@ -21,7 +21,7 @@ _WORDS = {"constant": "zeros", "reflect": "reflection", "edge": "the edge repeat
 Rule = tuple[Pads, str, bool]
 
 
-@hypothesis(priority=13)
+@hypothesis(priority=11)
 def other_padding(context: Context) -> Iterator[Candidate]:
     """B's convolution or pool is padded in another way."""
     sizes = _wanted_sizes(context)

@@ -21,7 +21,7 @@ _BIAS_FACTORS = ((0.0, "is left out in {A}"), (0.5, "is counted twice in {B}"), 
 _GATES = {3: "GRU", 4: "LSTM"}
 
 
-@hypothesis(priority=13)
+@hypothesis(priority=11)
 def arranged_as_in_a(context: Context) -> Iterator[Candidate]:
     """A leaf of B's layer holds the numbers of one of A's in another order: it takes A's order, in any axis layout."""
     for j, node_b in leaves_near(context.b, context.at_b.region):
@@ -66,7 +66,7 @@ def _is_held(ours: np.ndarray, theirs: np.ndarray) -> bool:
     return any(np.array_equal(array, theirs) for _, array in layouts(ours, theirs.shape))
 
 
-@hypothesis(priority=13)
+@hypothesis(priority=11)
 def flatten_order(context: Context) -> Iterator[Candidate]:
     """The features that a matrix multiplies were flattened in another order: its rows or columns are moved."""
     for j, node in leaves_near(context.b, context.at_b.region[:4]):
