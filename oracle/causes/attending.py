@@ -128,7 +128,7 @@ def _fused(side: Side, node: LoweredNode) -> Iterator[Attention]:
 
     own = scores(side.run.values)
     out = side.run.values[node.outputs[0]]
-    for hidden in (None, ~np.tri(*own.shape[-2:], dtype=bool)):
+    for hidden in (None, np.tri(*own.shape[-2:]) == 0):
         masked = own if hidden is None else np.where(hidden, -np.inf, own)
         if close(softmax(masked) @ side.run.values[v], out):
             yield Attention(node, scores, hidden, _weighing(side, node, scores, v), size, scale)

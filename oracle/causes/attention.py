@@ -58,15 +58,15 @@ def _scores_scaled(context: Context, attention: Attention) -> Iterator[Variant]:
 def _scaled_and_masked(context: Context, wanted: Wanted, attention: Attention) -> Iterator[Candidate]:
     """Another scale and another mask together, where a fused operation shows neither by itself."""
     own = _described(attention.hidden)
-    for (factor, words), (hidden, name) in itertools.product(
-        list(_scales(context, attention)), list(_masks(context, attention))
-    ):
-        both = attention.edit(functools.partial(_scaled, factor, hidden))
-        found = _tested(context, wanted, attention, Variant("attention-mask", name, own, both))
-        if found is not None:
-            alone = attention.edit(functools.partial(_scaled, factor, attention.hidden))
-            scale = _candidate(context, (attention.node, found.node_a), Variant("attention-scale", *words, alone))
-            yield replace(scale, also=(found,))
+    masks = list(_masks(context, attention))
+    for factor, words in _scales(context, attention):
+        alone = attention.edit(functools.partial(_scaled, factor, attention.hidden))
+        for hidden, name in masks:
+            both = attention.edit(functools.partial(_scaled, factor, hidden))
+            found = _tested(context, wanted, attention, Variant("attention-mask", name, own, both))
+            if found is not None:
+                scale = _candidate(context, (attention.node, found.node_a), Variant("attention-scale", *words, alone))
+                yield replace(scale, also=(found,))
 
 
 def _variants(context: Context, attention: Attention) -> Iterator[Variant]:
@@ -97,10 +97,18 @@ def _leaking(hidden: np.ndarray | None) -> Iterator[tuple[str, Probabilities]]:
     if hidden is None:
         return
     for value in _LEAKS:
-        yield f"masked by adding -{value:g}", lambda scores, value=value: softmax(scores - value * hidden)
-        yield f"masked scores set to -{value:g}", lambda scores, value=value: softmax(np.where(hidden, -value, scores))
+        yield f"masked by adding -{value:g}", functools.partial(_added, hidden, value)
+        yield f"masked scores set to -{value:g}", functools.partial(_filled, hidden, value)
     yield "masked scores set to 0", lambda scores: softmax(np.where(hidden, 0.0, scores))
     yield "masked after the softmax", lambda scores: np.where(hidden, 0.0, softmax(scores))
+
+
+def _added(hidden: np.ndarray, value: float, scores: np.ndarray) -> np.ndarray:
+    return softmax(scores - value * hidden)
+
+
+def _filled(hidden: np.ndarray, value: float, scores: np.ndarray) -> np.ndarray:
+    return softmax(np.where(hidden, -value, scores))
 
 
 def _scales(context: Context, attention: Attention) -> Iterator[tuple[float, tuple[str, str]]]:

@@ -56,9 +56,9 @@ def reordered_target(context: Context) -> Iterator[Candidate]:
         node = context.b.producers.get(j)
         if node is None or close(wanted, y) or not same_multiset(wanted, y):
             continue
-        order = np.empty(y.size, np.intp)
-        order[np.argsort(wanted, axis=None, kind="stable")] = np.argsort(y, axis=None, kind="stable")
-        order = order.reshape(y.shape)
+        flat = np.empty(y.size, np.intp)
+        flat[np.argsort(wanted, axis=None, kind="stable")] = np.argsort(y, axis=None, kind="stable")
+        order = flat.reshape(y.shape)
         found = _described(context.b, j, order)
         code = _code(context, (node, j), found)
         yield Candidate(
@@ -107,9 +107,9 @@ def _orders(context: Context, value: int) -> list[np.ndarray]:
             moved = array.transpose(axes).reshape(-1)
             if np.allclose(moved, own.reshape(-1), rtol=1e-6, atol=0):
                 continue
-            order = np.empty(own.size, np.intp)
-            order[np.argsort(moved, kind="stable")] = ranks
-            order = order.reshape(own.shape)
+            flat = np.empty(own.size, np.intp)
+            flat[np.argsort(moved, kind="stable")] = ranks
+            order = flat.reshape(own.shape)
             if not any(np.array_equal(order, other) for other in found):
                 found.append(order)
     return found

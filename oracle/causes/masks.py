@@ -1,5 +1,6 @@
 """Which steps of a sequence may be padding: zero rows, padding tokens, lengths, and masks that a model was given."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -80,14 +81,19 @@ def _of_tokens(side: Side, leaf: int, own: bool) -> Iterator[Mask]:
     array = np.squeeze(side.run.values[leaf])
     if array.dtype.kind == "b":
         for turned in (False, True):
-            yield Mask(lambda values, turned=turned: array ^ turned, "the masked steps skipped")
+            yield Mask(_constant(array ^ turned), "the masked steps skipped")
         return
     for token in dict.fromkeys([0, *(int(t) for t in (*array[:, -1], *array[-1, :]))]):
         words = f"the steps of token {token} skipped"
-        if own:
-            yield Mask(lambda values, token=token: np.squeeze(values[leaf]) != token, words)
-        else:
-            yield Mask(lambda values, token=token: array != token, words)
+        yield Mask(functools.partial(_unlike, leaf, token) if own else _constant(array != token), words)
+
+
+def _unlike(leaf: int, token: int, values: Values) -> np.ndarray:
+    return np.squeeze(values[leaf]) != token
+
+
+def _constant(array: np.ndarray) -> Callable[[Values], np.ndarray]:
+    return lambda values: array
 
 
 def _of_lengths(lengths: np.ndarray, steps: int) -> Iterator[Mask]:
