@@ -80,7 +80,10 @@ def row(name: str, kind: str, *texts: str, args: str = "", traps: tuple = (), **
     """
     lines = [[cell.strip() for cell in line.split("|")] for line in args.strip().splitlines()]
     arguments = tuple(Argument(*cells) for cells in lines)
-    _ROWS[name] = Row(name, kind, *texts, arguments=arguments, traps=tuple(Trap(*t) for t in traps), **more)
+    keras, torch, *jax = texts
+    _ROWS[name] = Row(
+        name, kind, keras, torch, "".join(jax), arguments=arguments, traps=tuple(Trap(*t) for t in traps), **more
+    )
 
 
 def rows() -> Mapping[str, Row]:
@@ -149,7 +152,7 @@ def _drawn(spec: list[str], generator: np.random.Generator) -> np.ndarray:
         return np.eye(shape[-1])[classes] if kind == "onehot" else classes
     # Drawn as float32 numbers, so that both formats get the same.
     x = generator.normal(size=shape).astype(np.float32).astype(np.float64)
-    makers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    makers: dict[str, Callable[[np.ndarray], Any]] = {
         "normal": lambda x: x,
         "positive": lambda x: np.abs(x) + 0.125,
         "unit": lambda x: np.float32(1 / (1 + np.exp(-x))).astype(np.float64),
@@ -157,4 +160,4 @@ def _drawn(spec: list[str], generator: np.random.Generator) -> np.ndarray:
         "softmax": lambda x: np.float32(np.exp(x) / np.exp(x).sum(-1, keepdims=True)).astype(np.float64),
         "sign": np.sign,
     }
-    return makers[kind](x)
+    return np.asarray(makers[kind](x))

@@ -53,7 +53,7 @@ def _layers(layer: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, layer
     if _kind(layer) in _WHOLE:
         return
-    children = getattr(layer, "layers", None) or getattr(layer, "_layers", ())
+    children = getattr(layer, "layers", None) or getattr(layer, "_layers", None) or ()
     for child in children:
         if hasattr(child, "weights") and hasattr(child, "name"):
             yield from _layers(child, _at(path, child.name))
@@ -214,7 +214,7 @@ def _einsum(path: str, layer: Any, prefix: str = "") -> Unit:
         raise OracleError(f"{path}: the equation {layer.equation!r} has no counterpart", "port it by hand")
     rows = math.prod(kernel.shape[:summed])
     role, bias_role = f"{prefix}kernel", f"{prefix}bias"
-    values = {role: kernel.reshape(rows, -1)}
+    values: dict[str, np.ndarray] = {role: kernel.reshape(rows, -1)}
     words = "as it is" if kernel.ndim == 2 else "heads split"
     writers = [
         Writer(_at(path, "kernel"), kernel.shape, (role,), lambda v: v[role].reshape(kernel.shape), layer.kernel.assign,
