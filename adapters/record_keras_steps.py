@@ -16,12 +16,22 @@ def number_steps(nodes: Sequence[Node], layers: Mapping[str, Layer], weights: Se
     """
     numbers = {n.index: n.time_step for n in nodes}
     shared = _made_of(nodes, weights)
+    probed: set[tuple[int, str]] = set()
     for calls in _recurrences(nodes, layers):
         made = {out for n in calls.get(0, ()) for out in n.outputs} - shared
         if 1 in calls and not any(made.intersection(n.reads) for n in calls[1]):
             for number, members in calls.items():
-                numbers.update((n.index, number - 1 if number else None) for n in members)
+                numbers.update((n.index, _before(number)) for n in members)
+            probed.update((n.step, n.scope) for members in calls.values() for n in members)
+    for node in nodes:
+        alone = node.phase == "backward" and node.forward_index is None and node.time_step is not None
+        if alone and (node.step, node.scope) in probed:
+            numbers[node.index] = _before(node.time_step)
     return _with_steps(nodes, numbers)
+
+
+def _before(number: int | None) -> int | None:
+    return number - 1 if number else None
 
 
 def _made_of(nodes: Sequence[Node], weights: Set[int]) -> set[int]:

@@ -388,6 +388,7 @@ CASES |= {
     "_foreach_pow.List": [([positive(3, 4), positive(4)], [X, ROW])],
     "_foreach_pow.Scalar": [([X, ROW], 2)],
     "_foreach_pow.ScalarList": [([X, ROW], [2.0, 3.0])],
+    **{f"{n}.out": [(X, positive(3, 4), {"out": torch.zeros_like(X)})] for n in ("maximum", "minimum")},
     **{f"_foreach_{n}.Scalar": [([X, ROW], 0.3)] for n in ("add", "sub", "mul", "div", "maximum", "minimum", "clamp_min", "clamp_max")},
     **{f"_foreach_{n}.List": [([X, ROW], [positive(3, 4), positive(4)])] for n in ("add", "sub", "mul", "div", "maximum", "minimum", "clamp_min", "clamp_max")},
     **{f"_foreach_{n}.ScalarList": [([X, ROW], [0.3, 0.7])] for n in ("add", "sub", "mul", "div", "maximum", "minimum", "clamp_min", "clamp_max")},

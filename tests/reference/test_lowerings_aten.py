@@ -21,6 +21,8 @@ def _copied(tree: Any) -> Any:
     if isinstance(tree, torch.Tensor):
         fresh = torch.empty_strided(tree.size(), tree.stride(), dtype=tree.dtype)
         return fresh.copy_(tree) if 0 not in tree.stride() else tree.clone()
+    if isinstance(tree, dict):
+        return {name: _copied(t) for name, t in tree.items()}
     return [_copied(t) for t in tree] if isinstance(tree, list) else tree
 
 
