@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +69,7 @@ def compare(
     from oracle.comparing import compare as compare_models  # noqa: PLC0415
 
     (side_a, inputs_a), (side_b, inputs_b) = (_side(s, own or input) for s, own in ((a, input_a), (b, input_b)))
-    found = compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b)
+    found = replace(compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b), name_a=a, name_b=b)
     print(found)
     for cause in found.causes if reproduce else ():
         print(f"\n# {cause.code}: {cause.detail}\n{cause.reproduction}")

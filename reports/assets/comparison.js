@@ -8,7 +8,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   ));
   drawChart(document.getElementById("identity"), traces, {
     barmode: "stack",
-    yaxis: { title: { text: "norm" }, type: "log", exponentformat: "power" },
+    yaxis: { title: { text: "norm" }, rangemode: "tozero", exponentformat: "e" },
     xaxis: { tickangle: -30, automargin: true },
     height: 380,
   });
