@@ -15,6 +15,7 @@ let out Δ_out; what λ says of these leaves
 third order in the errors where the node is smooth: a finer quadrature takes it away. Where a decision of the node fell
 otherwise than in exact arithmetic (a relu's sign, a window's maximum), or a singularity lies between the two runs (the
 sign that Adam takes of a gradient near zero), none does. There it is a jump: a contribution of its own, reported apart.
+Where even that leaves a remainder, every bend that counts is booked at its node in this way, strong curvature included.
 """
 
 import functools

@@ -1,23 +1,18 @@
-"""An accidental outer operation: [N, 1] against [N] gives [N, N]; and division of whole numbers for true division.
+"""An accidental outer operation: [N, 1] against [N] gives [N, N].
 
 Codes:
     broadcast: two arrays of N numbers met as [N, 1] and [N] and were combined each with each.
-    division: a quotient is cut to a whole number on one side.
 """
 
-import functools
 from collections.abc import Iterator
 
 import numpy as np
 
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
-from oracle.formulas import short_name
 from oracle.lowered import LoweredNode
 from oracle.network import Values
-from oracle.trace import substitute
 
 _REACH = 20
-_CUTTING = ("floor_divide", "floordiv", "truncatediv", "truncatemod", "trunc_divide")
 
 
 @hypothesis(priority=4)
@@ -56,25 +51,3 @@ class _Alike:
         kept, other = self.node.reals[self.kept], self.node.reals[self.other]
         changed = {**values, other: values[other].reshape(values[kept].shape)}
         return self.network.apply(self.node, changed)[self.node.outputs[0]]
-
-
-@hypothesis(priority=28)
-def whole_division(context: Context) -> Iterator[Candidate]:
-    """B divides down to a whole number: it divides truly."""
-    for node in context.at_b.region[:_REACH]:
-        if any(word in short_name(node.node.op) for word in _CUTTING) and node.reals:
-            first = context.at_a.first[0] if context.at_a.first else None
-            yield Candidate(
-                "division",
-                replaced_output(node, functools.partial(_quotient, node)),
-                first,
-                node,
-                fix_a=f"divide down to a whole number (//) at {place(first)}",
-                fix_b=f"divide with / in place of // at {place(node)}",
-                detail=f"{{B}} cuts the quotient to a whole number ({place(node)})",
-            )
-
-
-def _quotient(node: LoweredNode, values: Values) -> np.ndarray:
-    x, y, *_ = substitute(list(node.node.inputs), values)
-    return np.asarray(x, np.float64) / np.asarray(y, np.float64)

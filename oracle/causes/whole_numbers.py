@@ -1,4 +1,8 @@
-"""Whole numbers divided down to whole numbers, and only then made real: 7 // 2 for 7 / 2."""
+"""Division down to whole numbers for true division: 7 // 2 for 7 / 2.
+
+Codes:
+    division: a quotient is cut to a whole number on one side.
+"""
 
 import functools
 from collections.abc import Iterator
@@ -12,6 +16,24 @@ from oracle.network import Values
 from oracle.trace import substitute
 
 _REACH = 24
+_CUTTING = ("floor_divide", "floordiv", "truncatediv", "truncatemod", "trunc_divide")
+
+
+@hypothesis(priority=28)
+def whole_division(context: Context) -> Iterator[Candidate]:
+    """B divides down to a whole number: it divides truly."""
+    for node in context.at_b.region[:_REACH]:
+        if any(word in short_name(node.node.op) for word in _CUTTING) and node.reals:
+            first = context.at_a.first[0] if context.at_a.first else None
+            yield Candidate(
+                "division",
+                replaced_output(node, functools.partial(_quotient, node)),
+                first,
+                node,
+                fix_a=f"divide down to a whole number (//) at {place(first)}",
+                fix_b=f"divide with / in place of // at {place(node)}",
+                detail=f"{{B}} cuts the quotient to a whole number ({place(node)})",
+            )
 
 
 @hypothesis(priority=28)
