@@ -92,7 +92,7 @@ def _waited_for(wanted: Wanted, several: tuple[Variant, ...], values: Values) ->
         outputs = last.outputs(_with_leaves(several, values))
         found = wanted.find(outputs)
         if found is None:
-            found = wanted.find(outputs[0 if last.layer.reverse else -1])
+            found = wanted.find(outputs[last.last])
     return found
 
 

@@ -22,7 +22,8 @@ class Variant:
     """A layer `base` under another convention: code, how A has it, how B has it, and the `layer` under it.
 
     `reweigh` makes the leaves that do the same, where weights alone can. `mask`: steps that leave the state as it was;
-    `zeroed`: their outputs are zero, not the state before.
+    `zeroed`: their outputs are zero, not the state before. `turned`: the states stand in the opposite order, as those
+    of a layer that reads backward and returns them in the order in which it made them.
     """
 
     code: str
@@ -33,6 +34,7 @@ class Variant:
     reweigh: Callable[[Values], Values] | None = None
     mask: Mask | None = None
     zeroed: bool = False
+    turned: bool = False
 
     def leaves(self, values: Values) -> Values:
         """The leaves that the variant changes."""
@@ -40,12 +42,20 @@ class Variant:
 
     def states(self, values: Values) -> States:
         """The states under the variant; its leaves are to be among `values`."""
-        return self.layer.run(values, self._mask(values))
+        states = self.layer.run(values, self._mask(values))
+        return States(states.hidden[::-1], states.cell[::-1]) if self.turned else states
 
     def outputs(self, values: Values) -> np.ndarray:
         """The hidden states as the layer returns them, (time, batch, units)."""
         hidden, mask = self.states(values).hidden, self._mask(values)
-        return hidden if mask is None or not self.zeroed else np.where(mask[..., None], hidden, 0.0)
+        if mask is None or not self.zeroed:
+            return hidden
+        return np.where((mask[::-1] if self.turned else mask)[..., None], hidden, 0.0)
+
+    @property
+    def last(self) -> int:
+        """The place of the last state among the outputs."""
+        return 0 if self.layer.reverse is not self.turned else -1
 
     def _mask(self, values: Values) -> np.ndarray | None:
         if self.mask is None:
@@ -198,9 +208,14 @@ def _gru(context: Context, layer: Layer) -> Iterator[Variant]:
 def _directions(context: Context, layer: Layer) -> Iterator[Variant]:
     """The sequence is read from its other end."""
     del context
-    words = {True: "backward", False: "forward"}
     changed = replace(layer, reverse=not layer.reverse)
-    yield Variant("reverse-direction", words[changed.reverse], words[layer.reverse], layer, changed)
+    words = {True: "backward", False: "forward"}
+    order = {True: "forward", False: "backward, its outputs in the order in which they were made"}
+    for turned, (in_a, in_b) in (
+        (False, (words[changed.reverse], words[layer.reverse])),
+        (True, (order[layer.reverse], words[layer.reverse])),
+    ):
+        yield Variant("reverse-direction", in_a, in_b, layer, changed, turned=turned)
 
 
 def _axes(context: Context, layer: Layer) -> Iterator[Variant]:

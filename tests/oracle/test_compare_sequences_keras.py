@@ -71,6 +71,11 @@ def _masked(layer):
     return [layers.Masking(), layer]
 
 
+def _two(**first):
+    w, u, b = _weights(4, seed=2)
+    return _keras([layers.LSTM(UNITS, **KEEP, **first), layers.LSTM(UNITS, **KEEP)], _weights(4), [w[:UNITS], u, b])
+
+
 PORTS = {
     "lstm": _lstm(lambda: layers.LSTM(UNITS, **KEEP)),
     "gru": _gru(lambda: layers.GRU(UNITS, **KEEP)),
@@ -83,6 +88,12 @@ PAIRS = {
     "time first": ("batch-first", X, _lstm(lambda: layers.LSTM(UNITS, **KEEP), batch_first=False)),
     "relu": ("activation-variant", X, _lstm(lambda: layers.LSTM(UNITS, activation="relu", **KEEP))),
     "backward": ("reverse-direction", X, _lstm(lambda: layers.LSTM(UNITS, go_backwards=True), last=True)),
+    "backward, all outputs": (
+        "reverse-direction",
+        X,
+        _gru(lambda: layers.GRU(UNITS, go_backwards=True, **KEEP)),
+    ),
+    "first of two backward": ("reverse-direction", X, lambda: (_two(go_backwards=True), _two())),
     "reset before": ("reset-after", X, _gru(lambda: layers.GRU(UNITS, reset_after=False, **KEEP), biases=1)),
     "ends of both": (
         "reverse-direction",
@@ -102,7 +113,8 @@ SLOW = ("relu", "masked GRU", "masked both")
 
 def _compare(make, x):
     a, b = make()
-    return compare(a, b, inputs_a=x, inputs_b=torch.from_numpy(x), budgets=False)
+    other = torch.from_numpy(x) if isinstance(b, Torch) else x
+    return compare(a, b, inputs_a=x, inputs_b=other, budgets=False)
 
 
 @pytest.mark.parametrize("name", PORTS)
