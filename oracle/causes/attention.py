@@ -115,6 +115,8 @@ def _scales(context: Context, attention: Attention) -> Iterator[tuple[float, tup
     """Factors between two scales that are used: those of the head, of the model, of the length, or none."""
     side = context.b
     d = attention.size
+    if not d:  # no product of queries and keys makes these scores: they have no scale
+        return
     shapes = {n for i in context.b.run.values if i in side.consumers for n in side.run.values[i].shape[-1:]}
     near = {d, *(k * d for k in (2, 3, 4, 6, 8, 12, 16)), *(n for n in shapes if n > 1)}
     named: dict[float, str] = {1.0: "1"}
