@@ -19,6 +19,7 @@ from oracle.reference.plain import plain
 from oracle.reference.program import Program, trace
 from oracle.reference.structure import MOVES
 from oracle.trace import Node, Trace, is_reference, references, substitute
+from oracle.unfit import Unfit
 
 Array = Any
 
@@ -224,13 +225,20 @@ def pullback_function(signature: Signature, given: tuple[int, ...], wanted: tupl
 
 
 def _by_shapes(function: Any) -> Any:
-    """`function` traced once for each set of operand shapes, evaluated by NumPy in float64."""
+    """`function` traced once for each set of operand shapes, evaluated by NumPy in float64.
+
+    Raises `Unfit` where the operation does not take such operands: an edited network may have other shapes.
+    """
     compiled: dict[tuple, Callable[..., list[np.ndarray]]] = {}
 
     def evaluate(*operands: Array) -> list[np.ndarray]:
         key = tuple((x.shape, x.dtype.kind) for x in operands)
         if key not in compiled:
-            compiled[key] = plain(trace(function, *operands, unfold=False))
+            try:
+                program = trace(function, *operands, unfold=False)
+            except Exception as error:  # whatever a definition, or JAX, says of operands that are not for it
+                raise Unfit(f"operands of shapes {[x.shape for x in operands]} do not fit: {error}") from error
+            compiled[key] = plain(program)
         return compiled[key](*operands)
 
     return evaluate

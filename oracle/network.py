@@ -18,6 +18,7 @@ from oracle.errors import OracleError
 from oracle.lowered import LoweredNode, lower
 from oracle.self_reference import own_results
 from oracle.trace import Node, Trace
+from oracle.unfit import Unfit
 
 Progress = Callable[[int, int], None]
 Values = dict[int, np.ndarray]
@@ -134,9 +135,18 @@ class Network:
                 continue
             if index in seeds.nodes or not dirty.isdisjoint(node.reads):
                 compute = edits.nodes.get(index)
-                values.update(self.apply(node, values) if compute is None else compute(values))
+                values.update(self.apply(node, values) if compute is None else self._edited(node, compute, values))
                 dirty.update(node.results)
                 yield node
+
+    def _edited(self, node: LoweredNode, compute: Callable[[Values], Values], values: Values) -> Values:
+        """What an edit makes of a node; raises `Unfit` where earlier edits left it operands of other shapes."""
+        try:
+            return compute(values)
+        except Exception as error:
+            if any(values[i].shape != self.actual[i].shape for i in node.reads):
+                raise Unfit(f"the edit of {node.node.op} was not made for these shapes: {error}") from error
+            raise
 
     def with_nodes(self, changed: Mapping[int, Node]) -> "Network":
         """The same network in which some nodes are recorded otherwise (other literals)."""

@@ -22,6 +22,7 @@ from oracle.noise import means_the_same
 from oracle.pairing import Pair, pair_inputs
 from oracle.reproducing import reproduction
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
+from oracle.unfit import attempt, mistakes
 from oracle.weighing import alike, begun, better, brings_in_order, clean, entangled, in_layout, turned
 
 MOST_CAUSES = 12
@@ -60,6 +61,12 @@ class Search:
 
     def run(self, progress: Progress = lambda done, total: None) -> "Search":
         """Search stage by stage."""
+        with mistakes() as told:
+            self._by_stages(progress)
+        self.notes += told
+        return self
+
+    def _by_stages(self, progress: Progress) -> None:
         stages = self._stages()
         for done, stage in enumerate(stages):
             progress(done, len(stages))
@@ -70,7 +77,6 @@ class Search:
             self.edits_a, self.edits_b = state.edits_a, state.edits_b
             if done < len(stages) - 1:
                 self._carry(state)
-        return self
 
     def _stages(self) -> list[Stage]:
         """The differing targets of each step and kind, in order."""
@@ -222,10 +228,11 @@ class Search:
         """The state after an edit that brings a target's numbers, all of them in line, into the other's order."""
         for candidate, exchanged in self._candidates(state):
             trial = Trial(state, candidate, exchanged)
-            tried = in_layout(trial.applied(composed(candidate.all_edits, trial.before)))
-            if tried.remaining < state.remaining and brings_in_order(state, tried):
-                self._record(turned(candidate) if exchanged else candidate, state, tried)
-                return tried
+            with attempt(f"edit {candidate.code!r}"):
+                tried = in_layout(trial.applied(composed(candidate.all_edits, trial.before)))
+                if tried.remaining < state.remaining and brings_in_order(state, tried):
+                    self._record(turned(candidate) if exchanged else candidate, state, tried)
+                    return tried
         return None
 
     def _say(self, note: str) -> None:

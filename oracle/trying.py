@@ -11,10 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from oracle.alignment import Alignment, Digest, Divergence, Side, align, difference, divergence, norm
-from oracle.causes import UNFIT, After, Candidate, Context
+from oracle.causes import After, Candidate, Context
 from oracle.network import Edits, Run, Values
 from oracle.noise import means_the_same
 from oracle.pairing import Pair
+from oracle.unfit import attempt
 
 FINE = 2.0**-44
 # How many nodes after an edit, and after the divergence, are looked at before the whole network is.
@@ -127,7 +128,7 @@ class Trial:
 
     def result(self, probe: "Probe | None") -> State | None:
         """The state after the edit; None where it cannot be computed, brings nothing into line, or by chance."""
-        try:
+        with attempt(f"edit {self.candidate.code!r}"):
             seeds = composed(self.candidate.all_edits, self.before)
             if not self._promises(seeds):
                 return None
@@ -135,9 +136,8 @@ class Trial:
             if not self._resolves(tried) or not self._ends_meet(seeds, tried):
                 return None
             chance = probe is not None and not self.candidate.transplant and not probe.confirms(self.state, tried)
-        except UNFIT:
-            return None
-        return None if chance else tried
+            return None if chance else tried
+        return None
 
     def applied(self, seeds: Edits) -> State:
         """The state after the edits, whatever they bring."""

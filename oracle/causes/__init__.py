@@ -19,9 +19,9 @@ import numpy as np
 from oracle.alignment import Alignment, Divergence, Side, same_multiset
 from oracle.lowered import LoweredNode, lower
 from oracle.network import Edits, Values
-from oracle.reference.balls import MissingRule
 from oracle.reference.lowerings import lowering
 from oracle.trace import Layer, Node, Tree, references
+from oracle.unfit import attempt
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,6 @@ class Context:
         return self.alignment.b_to_a.get(value, ())
 
 
-# What a hypothesis, or the edit that it proposes, raises where it does not fit the network.
-UNFIT = (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, MissingRule)
-
 Hypothesis = Callable[[Context], Iterable[Candidate]]
 _HYPOTHESES: list[tuple[int, str, Hypothesis]] = []
 
@@ -114,15 +111,13 @@ def candidates(
     Hypotheses of a priority for which `settled` is true, and all after it, are not asked.
     """
     _discover()
-    for priority, _, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
+    for priority, name, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
         if settled(priority):
             return
         for context in contexts:
-            try:
+            with attempt(f"hypothesis {name!r}"):  # one that does not fit this network proposes nothing more
                 for candidate in propose(context):
                     yield replace(candidate, priority=priority), context.exchanged
-            except UNFIT:  # a hypothesis that does not fit this network proposes nothing more
-                continue
 
 
 # What hypotheses are written with.
