@@ -97,28 +97,56 @@ def _pair_named(
 
 
 def _pair_outputs(a: Side, b: Side, step: int) -> Iterator[Pair]:
+    """Outputs by name where both sides have the name, the others in their order; of unequal sizes none."""
     of_a, of_b = (side.network.trace.steps[step].outputs for side in (a, b))
-    for (name_a, i), (name_b, j) in zip(of_a.items(), of_b.items(), strict=False):
-        x, y = a.run.values[i], b.run.values[j]
-        if x.dtype.kind == "f" and y.dtype.kind == "f" and x.size == y.size:
-            yield in_best_layout(Pair("outputs", name_a, name_b, i, j, step=step), a, b)
+    for name_a, name_b in _counterparts(a, b, of_a, of_b):
+        i, j = of_a[name_a], of_b[name_b]
+        yield in_best_layout(Pair("outputs", name_a, name_b, i, j, step=step), a, b)
+
+
+def _counterparts(a: Side, b: Side, of_a: Mapping[str, int], of_b: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    sizes_a, sizes_b = ({n: _real_size(s.run.values[i]) for n, i in of.items()} for s, of in ((a, of_a), (b, of_b)))
+    named = [n for n, size in sizes_a.items() if size is not None and sizes_b.get(n) == size]
+    rest_a, rest_b = ([n for n, s in z.items() if s is not None and n not in named] for z in (sizes_a, sizes_b))
+    yield from ((n, n) for n in named)
+    start = 0
+    for name in rest_a:
+        found = next((k for k in range(start, len(rest_b)) if sizes_b[rest_b[k]] == sizes_a[name]), None)
+        if found is not None:
+            yield name, rest_b[found]
+            start = found + 1
+
+
+def _real_size(x: np.ndarray) -> int | None:
+    return x.size if x.dtype.kind == "f" else None
 
 
 def in_best_layout(pair: Pair, a: Side, b: Side) -> Pair:
     """The pair with the axis permutation that fits the values as they stand.
 
-    Where the shapes are equal, the axes stay unless another order of them gives the same numbers.
+    Where the shapes are equal, the axes stay unless the inputs have theirs in another order too and another order of
+    the output's gives the same numbers.
     """
     x, y = a.run.values[pair.a], b.run.values[pair.b]
     layout = best_layout(x, y) if pair.kind == "outputs" else None
     if layout is None:
         return pair
+    if x.shape == y.shape and _given_alike(a, b):
+        return replace(pair, permutation=())
     permutation, moved = layout
     if x.shape == y.shape and permutation != tuple(range(len(permutation))):
         size = np.max(np.abs(np.nan_to_num(x)), initial=0.0)
         if not np.max(np.abs(np.nan_to_num(moved - x)), initial=0.0) <= CLOSE * size:
             return replace(pair, permutation=())
     return replace(pair, permutation=permutation)
+
+
+def _given_alike(a: Side, b: Side) -> bool:
+    """Whether both were given inputs of the same shapes, and none is the other's with its axes in another order."""
+    of_a, of_b = ([s.network.actual[i] for i in s.network.trace.inputs.values()] for s in (a, b))
+    if [x.shape for x in of_a] != [y.shape for y in of_b]:
+        return False
+    return all(np.array_equal(x, y) or not same_multiset(x, y, 0.0) for x, y in zip(of_a, of_b, strict=True))
 
 
 def pair_inputs(a: Side, b: Side) -> list[Pair]:
