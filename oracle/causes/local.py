@@ -35,11 +35,12 @@ class Wanted:
     def __init__(self, context: Context) -> None:
         self._side = context.a
         targets = [p.b if context.exchanged else p.a for p in context.pairs]
-        self._by_size: dict[int, list[int]] = {}
+        by_size: dict[int, dict[int, Digest]] = {}
         for i in dict.fromkeys([*(o for n in context.at_a.region for o in n.outputs), *targets]):
-            size = context.a.run.values[i].size
-            if size > 1:
-                self._by_size.setdefault(size, []).append(i)
+            digest = self._side.digest(i)
+            if digest is not None and digest.size > 1:
+                by_size.setdefault(digest.size, {})[i] = digest
+        self._by_size = {size: (found, np.array([d.rms for d in found.values()])) for size, found in by_size.items()}
 
     def has_size(self, size: int) -> bool:
         """Whether a value of that many elements waits."""
@@ -50,11 +51,10 @@ class Wanted:
         if array.size not in self._by_size or array.dtype.kind != "f" or not np.all(np.isfinite(array)):
             return None
         digest = Digest(array)
-        return next((i for i in self._by_size[array.size] if self._is(i, digest)), None) if digest.telling else None
-
-    def _is(self, value: int, digest: Digest) -> bool:
-        other = self._side.digest(value)
-        return other is not None and digest.matches(other, CLOSE)
+        waiting, sizes = self._by_size[array.size]
+        near = np.abs(sizes - digest.rms) <= 4 * CLOSE * digest.largest  # cheap, and never too strict
+        hits = (i for i, other in itertools.compress(waiting.items(), near) if digest.matches(other, CLOSE))
+        return next(hits, None) if digest.telling else None
 
     def node(self, value: int | None) -> LoweredNode | None:
         """The node of A that makes the value."""
