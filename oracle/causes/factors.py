@@ -1,4 +1,4 @@
-"""A constant factor: a sum for a mean, Bessel's correction, a forgotten attention scale."""
+"""A constant factor or shift: a sum for a mean, Bessel's correction, a forgotten scale, a division by 255 left out."""
 
 import functools
 import math
@@ -7,11 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from oracle.alignment import Side, same_multiset
-from oracle.causes import Candidate, Context, after, hypothesis, place
+from oracle.causes import Candidate, Context, after, hypothesis, place, replaced_output
+from oracle.causes.local import downstream, upstream
+from oracle.causes.relations import relate
+from oracle.causes.roles import code_of_number
 from oracle.lowered import LoweredNode
+from oracle.network import Values
 
 _LIMIT = 20
 _NEAR = 1e-9
+_AROUND = 8
+_JUST_BEFORE = 3
+# Operations that make one number of several, and those that multiply arrays.
+_REDUCING = ("mean", "sum", "avg", "average", "reduce", "loss", "entropy", "nll", "divergence", "norm", "pool")
+_PRODUCTS = ("mm", "matmul", "dot", "einsum", "attention")
 
 
 @hypothesis(priority=35)
@@ -37,6 +46,47 @@ def constant_factor(context: Context) -> Iterator[Candidate]:
                 )
 
 
+@hypothesis(priority=36)
+def constant_step(context: Context) -> Iterator[Candidate]:
+    """B multiplies by a number, or adds one, where A uses the value as it is: B uses it as it is, too."""
+    for node in context.at_b.region[:_LIMIT]:
+        y = context.b.run.values[node.outputs[0]]
+        for i in node.reals:
+            x = context.b.run.values[i]
+            if x.shape != y.shape or not context.matched(i) or context.b.network.trace.values[i].role == "random":
+                continue
+            relation = relate(y, x)
+            if relation is not None and not relation[0].endswith("axis"):
+                yield _step(context, (node, i), relation[0], (float(y.flat[0]), float(x.flat[0]), relation[3]))
+
+
+def _step(context: Context, read: tuple[LoweredNode, int], code: str, numbers: tuple) -> Candidate:
+    (node, i), (y, x, factor) = read, numbers
+    words = {
+        "constant-factor": f"multiplies by {factor:.10g}" if factor else "",
+        "constant-shift": f"adds {y - x:.10g}",
+        "sign": "changes the sign",
+    }.get(code, "multiplies by a number and adds one")
+    if code == "constant-shift":
+        code = code_of_number(context.b, node, y - x) or code
+    if factor is not None:
+        code = name_factor(factor, context, node)[0] or code
+    node_a = context.a.producers.get(context.matched(i)[0])
+    return Candidate(
+        code,
+        replaced_output(node, functools.partial(_as_it_is, i)),
+        node_a,
+        node,
+        fix_a=f"do it there too, behind {place(node_a)}: the other model {words}",
+        fix_b=f"leave out {place(node)}",
+        detail=f"{{B}} {words} where {{A}} uses the value as it is",
+    )
+
+
+def _as_it_is(value: int, values: Values) -> np.ndarray:
+    return values[value]
+
+
 def _factor(x: np.ndarray, y: np.ndarray) -> float | None:
     """c with x = c y as multisets; None where there is none, or it is one."""
     if x.size != y.size or not x.size:
@@ -57,9 +107,10 @@ def name_factor(factor: float, context: Context, node: LoweredNode) -> tuple[str
             return "variance-ddof", f"a variance over {n} elements divided by {n} or by {n - 1}"
         if any(_is(factor, c) for c in (math.sqrt(n / (n - 1)), math.sqrt((n - 1) / n))):
             return "variance-ddof", f"a standard deviation over {n} elements with {n} or {n - 1} in the divisor"
-    for n in sizes:
+    for n in sizes if _reduces(context.b, node) else ():
         if _is(factor, n) or _is(factor, 1 / n):
             return "reduction", f"the number of elements {n} of an axis or array: sum against mean"
+    for n in sizes if _makes_scores(context.b, node) else ():
         if _is(factor, math.sqrt(n)) or _is(factor, 1 / math.sqrt(n)):
             return "attention-scale", f"the root of the size {n}"
     if _is(abs(factor), 1.0):
@@ -78,6 +129,30 @@ def _takes_squares(side: Side, node: LoweredNode) -> bool:
             near += [side.producers[i] for i in n.reals if i in side.producers and side.producers[i] not in near]
     words = ("var", "std", "square", "pow", "norm", "moments", "rsqrt")
     return any(any(w in n.node.op.lower() for w in words) or len(n.node.reads) > len(set(n.node.reads)) for n in near)
+
+
+def _reduces(side: Side, node: LoweredNode) -> bool:
+    """Whether the node, or one near by that leads to it, makes one number of several, as a sum or a mean does."""
+    for near in (node, *upstream(side, node.outputs[0], _JUST_BEFORE)):
+        smaller = any(side.run.values[i].size > side.run.values[near.outputs[0]].size for i in near.reals)
+        if smaller and any(word in near.node.op.lower() for word in _REDUCING):
+            return True
+    return False
+
+
+def _makes_scores(side: Side, node: LoweredNode) -> bool:
+    """Whether the product of two computed arrays, as of queries and keys, lies just before the node, or just behind."""
+    near = (node, *upstream(side, node.outputs[0], _AROUND), *downstream(side, node.outputs[0], _AROUND))
+    products = [n for n in near if any(word in n.node.op.lower() for word in _PRODUCTS)]
+    return any(sum(_is_computed(side, i) for i in n.reals) > 1 for n in products)
+
+
+def _is_computed(side: Side, value: int) -> bool:
+    """Whether the array comes from data, not from stored numbers alone."""
+    trace = side.network.trace
+    return trace.values[value].role == "input" or any(
+        trace.values[i].role == "input" or len(n.reals) > 1 for n in upstream(side, value, _AROUND) for i in n.reals
+    )
 
 
 def _is(a: float, b: float) -> bool:

@@ -8,8 +8,9 @@ from oracle.causes.modes import mode_fix
 from oracle.causes.roles import code_of_number
 from oracle.lowered import LoweredNode
 
-# What a differing argument means, by a word in its name; the first that fits.
+# What a differing argument means, by a word in its name; the first that fits, and of several arguments the first named.
 _CODES = (
+    ("groups", "groups"), ("feature_group_count", "groups"), ("dilat", "dilation"), ("stride", "stride"),
     ("approximate", "gelu-form"), ("training", "train-eval-mode"), ("train", "train-eval-mode"),
     ("eps", "eps"), ("momentum", "momentum-convention"), ("correction", "variance-ddof"), ("unbiased", "variance-ddof"),
     ("padding_idx", "embedding-padding"), ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"),
@@ -19,12 +20,16 @@ _CODES = (
     ("negative_slope", "activation-slope"), ("alpha", "activation-slope"), ("slope", "activation-slope"),
     ("reverse", "reverse-direction"), ("batch_first", "batch-first"), ("padding", "padding"), ("pad", "padding"),
     ("transpose", "kernel-layout"), ("rounding_mode", "division"), ("scale", "attention-scale"),
+    ("kernel_size", "pooling-window"), ("ksize", "pooling-window"), ("largest", "sort-order"),
+    ("descending", "sort-order"), ("interpolation", "quantile-interpolation"), ("exclusive", "cumulative-exclusive"),
 )  # fmt: skip
 # What any differing argument of an operation means, by a word in the operation's name, where arguments tell nothing.
 _OF_OPERATIONS = (
     ("upsample", "resize-convention"), ("resize", "resize-convention"), ("softmax", "softmax-axis"),
     ("permute", "data-layout"), ("transpose", "data-layout"), ("view", "data-layout"), ("reshape", "data-layout"),
     ("flip", "reverse-direction"), ("reverse", "reverse-direction"), ("layer_norm", "normalization-axes"),
+    ("group_norm", "normalization-axes"), ("pool", "pooling-window"), ("clamp", "clip-bounds"), ("clip", "clip-bounds"),
+    ("hardtanh", "clip-bounds"),
     ("mean", "reduction-axis"), ("sum", "reduction-axis"), ("max", "reduction-axis"), ("min", "reduction-axis"),
     ("var", "reduction-axis"), ("norm", "reduction-axis"), ("cumsum", "reduction-axis"), ("select", "indexing"),
     ("slice", "indexing"), ("gather", "indexing"), ("take", "indexing"), ("roll", "indexing"),

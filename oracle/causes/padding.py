@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, layer_of, place
 from oracle.causes.local import overridden
 from oracle.causes.pooling import windows
-from oracle.causes.windows import Pads, Window, same_padding
+from oracle.causes.windows import Pads, Window, pad_of, same_padding
 from oracle.lowered import LoweredNode
 
 # Nodes of the divergent region among which windows are looked for; a padding may come before its convolution.
@@ -24,29 +24,29 @@ Rule = tuple[Pads, str, bool]
 @hypothesis(priority=11)
 def other_padding(context: Context) -> Iterator[Candidate]:
     """B's convolution or pool is padded in another way."""
-    sizes = _wanted_sizes(context)
+    sizes = wanted_sizes(context)
     theirs = list(windows(context.a, context.at_a.region[:_NEAR]))
     for window in windows(context.b, context.at_b.region[:_NEAR]):
         other = next((w for w in theirs if w.kind == window.kind and w.kernel == window.kernel), None)
         for rule in _rules(window, np.shape(window.source(context.b.run.values)), other):
-            if _size(context, window, rule[0]) in sizes:
+            if result_size(context, window, rule[0]) in sizes:
                 yield _candidate(context, window, rule, other)
 
 
-def _wanted_sizes(context: Context) -> set[int]:
+def wanted_sizes(context: Context) -> set[int]:
     """How many elements the values have for which A's divergent region waits."""
     side = context.a
     targets = [p.b if context.exchanged else p.a for p in context.pairs]
     return {side.run.values[i].size for i in [*(o for n in context.at_a.region for o in n.outputs), *targets]}
 
 
-def _size(context: Context, window: Window, pads: Pads) -> int:
-    """How many elements the result has under another padding."""
+def result_size(context: Context, window: Window, pads: Pads, changed: Window | None = None) -> int:
+    """How many elements the result of B's `window` has under another padding, or as `changed` to other steps."""
     shape = np.shape(window.source(context.b.run.values))
     lengths = [shape[k] for k in window.axes]
     made = context.b.run.values[window.result]
     channels = made.size // math.prod(window.outputs(window.pads, lengths))
-    outputs = window.outputs(pads, lengths)
+    outputs = (changed or window).outputs(pads, lengths)
     return channels * math.prod(outputs) if min(outputs) > 0 else -1
 
 
@@ -78,6 +78,17 @@ def _paddings(window: Window, lengths: list[int]) -> Iterator[Pads]:
     if window.kind == "transposed":
         yield from _crops(window)
         return
+    yield from default_paddings(window, lengths)
+    if window.kind in ("max", "average"):
+        for pads in (window.pads, tuple((0, 0) for _ in sizes)):  # windows that begin inside and end outside
+            ends = [(n + lo + hi - k) % s for (n, k, s), (lo, hi) in zip(sizes, pads, strict=True)]
+            rounded = zip(pads, ends, window.stride, strict=True)
+            yield tuple((lo, hi + (s - over if over else 0)) for (lo, hi), over, s in rounded)
+
+
+def default_paddings(window: Window, lengths: Sequence[int]) -> Iterator[Pads]:
+    """What a user may mean: 'same', none, causal, all on one side, so many on both."""
+    sizes = list(zip(lengths, window.kernel, window.stride, strict=True))
     same = tuple(same_padding(*size) for size in sizes)
     yield from (same, tuple((hi, lo) for lo, hi in same), tuple((0, 0) for _ in sizes))
     yield tuple((hi, lo) for lo, hi in window.pads)
@@ -87,11 +98,6 @@ def _paddings(window: Window, lengths: list[int]) -> Iterator[Pads]:
     yield tuple((0, k - 1) for _, k, _ in sizes)
     for p in range(1, max(window.kernel)):
         yield tuple((p, p) if k > 1 else (0, 0) for _, k, _ in sizes)
-    if window.kind in ("max", "average"):
-        for pads in (window.pads, tuple((0, 0) for _ in sizes)):  # windows that begin inside and end outside
-            ends = [(n + lo + hi - k) % s for (n, k, s), (lo, hi) in zip(sizes, pads, strict=True)]
-            rounded = zip(pads, ends, window.stride, strict=True)
-            yield tuple((lo, hi + (s - over if over else 0)) for (lo, hi), over, s in rounded)
 
 
 def _crops(window: Window) -> Iterator[Pads]:

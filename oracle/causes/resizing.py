@@ -33,7 +33,7 @@ def other_resizing(context: Context) -> Iterator[Candidate]:
             continue
         steps = _steps(context, node)
         own = _identified(array, y, sizes, steps)
-        if own is None and not any(word in node.node.op.lower() for word in _RESIZINGS):
+        if own is None and not _unknown(context, node, x, sizes):
             continue
         for convention in conventions():
             for step in steps:
@@ -43,6 +43,21 @@ def other_resizing(context: Context) -> Iterator[Candidate]:
                 found = None if made is None or close(made, y) else wanted.find(made)
                 if found is not None:
                     yield _candidate(context, (node, wanted.node(found)), (x, sizes), (own, (convention, step)))
+
+
+def _unknown(context: Context, node: LoweredNode, x: int, sizes: dict[int, int]) -> bool:
+    """Whether the node resizes `x` by no known convention: it is said to, and resizes no later value by a known one."""
+    if not any(word in node.node.op.lower() for word in _RESIZINGS):
+        return False
+    side = context.b
+    y, shape = side.run.values[node.outputs[0]], side.run.values[x].shape
+    near = dict.fromkeys(i for n in (node, *upstream(side, node.outputs[0], _UPSTREAM)) for i in n.reals if i != x)
+    later = [side.run.values[i] for i in near if side.run.values[i].shape == shape and _comes_from(side, i, x)]
+    return all(_identified(z, y, sizes, _steps(context, node)) is None for z in later)
+
+
+def _comes_from(side: Side, value: int, source: int) -> bool:
+    return any(source in n.reals for n in upstream(side, value, _UPSTREAM))
 
 
 def _resized(context: Context) -> Iterator[tuple[LoweredNode, int, dict[int, int]]]:

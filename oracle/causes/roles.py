@@ -30,12 +30,12 @@ def code_of_number(side: Side, node: LoweredNode, value: float) -> str:
     op = node.node.op.lower()
     if any(word in op for word in _ACTIVATIONS):
         return "activation-slope"
-    if any(word in op for word in _ADDING) and 0 < value < _SMALL_EPS and _keeps_from_zero(side, node):
+    if any(word in op for word in _ADDING) and 0 < value < _SMALL_EPS and keeps_from_zero(side, node):
         return "eps"
     return ""
 
 
-def _keeps_from_zero(side: Side, node: LoweredNode) -> bool:
+def keeps_from_zero(side: Side, node: LoweredNode) -> bool:
     """Whether a root, a logarithm or a division by it follows the node's result."""
     reached = set(node.outputs)
     for _ in range(_STEPS):

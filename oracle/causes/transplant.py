@@ -13,14 +13,14 @@ Codes:
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from oracle.alignment import CLOSE
 from oracle.causes import Candidate, Context, after, hypothesis, place, replaced_output
 from oracle.causes.factors import name_factor
+from oracle.causes.relations import relate
 from oracle.formulas import formula
 from oracle.lowered import LoweredNode
 from oracle.network import Values
@@ -28,8 +28,6 @@ from oracle.network import Values
 # How deep into either divergent region a pair is looked for.
 _REACH = 40
 _LAYOUTS = 3
-# Relations need this many numbers to be more than a coincidence.
-_ENOUGH = 4
 
 
 @dataclass(frozen=True)
@@ -115,54 +113,3 @@ def _formulas(context: Context, cut: Cut) -> str:
     a = formula(context.a, cut.node_a, context.at_a)
     b = formula(context.b, cut.node_b, context.at_b)
     return f"{{A}} computes {a}; {{B}} computes {b}"
-
-
-Relation = tuple[str, str, Callable[[np.ndarray], np.ndarray], float | None]
-
-
-def relate(x: np.ndarray, y: np.ndarray) -> Relation | None:
-    """The simple function that maps `y` to `x`: (code, words, function, factor), or None."""
-    if x.size < _ENOUGH or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return None
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    centred = y - y.mean()
-    factor = float(np.vdot(centred, x) / np.vdot(centred, centred))
-    shift = float(x.mean() - factor * y.mean())
-    if factor and _equal(factor * y + shift, x):
-        return _affine(factor, shift, float(np.max(np.abs(x))))
-    return _along_axis(x, y)
-
-
-def _affine(factor: float, shift: float, size: float) -> Relation | None:
-    scaled, shifted = abs(factor - 1) > CLOSE, abs(shift) > CLOSE * size
-    if scaled and not shifted:
-        code = "sign" if abs(factor + 1) < CLOSE else "constant-factor"
-        return code, f"{{A}} is {factor:.10g} times {{B}} here", functools.partial(np.multiply, factor), factor
-    if shifted and not scaled:
-        return "constant-shift", f"{{A}} is {{B}} plus {shift:.10g} here", functools.partial(np.add, shift), None
-    if scaled and shifted:
-        words = f"{{A}} is {factor:.10g} times {{B}} plus {shift:.10g} here"
-        return "scale-and-shift", words, lambda y: factor * y + shift, None
-    return None
-
-
-def _along_axis(x: np.ndarray, y: np.ndarray) -> Relation | None:
-    """One shift, or one factor, for each index of an axis; the axis must be short against the array."""
-    for axis in range(x.ndim):
-        rest = tuple(k for k in range(x.ndim) if k != axis)
-        if not rest or x.shape[axis] * _ENOUGH > x.size or x.shape[axis] == 1:
-            continue
-        shift = (x - y).mean(rest, keepdims=True)
-        if _equal(y + shift, x):
-            return "shift-along-axis", f"{{A}} is {{B}} plus one number per index of axis {axis}", shift.__add__, None
-        with np.errstate(all="ignore"):
-            factor = (x * y).sum(rest, keepdims=True) / (y * y).sum(rest, keepdims=True)
-            if np.isfinite(factor).all() and _equal(factor * y, x):
-                words = f"{{A}} is {{B}} times one number per index of axis {axis}"
-                return "scale-along-axis", words, factor.__mul__, None
-    return None
-
-
-def _equal(x: np.ndarray, y: np.ndarray) -> bool:
-    return bool(np.max(np.abs(x - y)) <= CLOSE * np.max(np.abs(y), initial=0.0))

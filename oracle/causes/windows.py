@@ -25,7 +25,7 @@ class Window:
     """A convolution or pool of one side.
 
     `kind` is "convolution", "transposed", "max" or "average"; `axes` are the spatial axes of its array, `kernel` its
-    extent along them (dilation included), `pads` the padding in all, `mode` NumPy's name for what fills it, `counted`
+    extent along them (`dilation` included), `pads` the padding in all, `mode` NumPy's name for what fills it, `counted`
     whether an average counts the padding. `source(values)` is the array before any padding; `result` the value made.
     """
 
@@ -40,6 +40,7 @@ class Window:
     compute: Callable[["Window", Values], np.ndarray]
     mode: str = "constant"
     counted: bool = False
+    dilation: tuple[int, ...] = ()
 
     def with_rule(self, pads: Pads, mode: str, counted: bool) -> Callable[[Values], np.ndarray]:
         """What the operation makes with another padding."""
@@ -81,7 +82,7 @@ def padded_source(side: Side, value: int) -> tuple[Callable[[Values], np.ndarray
         axis = next((k for k in range(len(shape)) if shape[k] == 1 and shape[:k] + shape[k + 1 :] == inner), None)
         if axis is not None:
             producer = side.producers.get(producer.reals[0])
-    found = _pad_of(side, producer) if producer is not None else None
+    found = pad_of(side, producer) if producer is not None else None
     if found is None:
         return (lambda values: values[value]), {}, "constant"
     origin, pads, mode = found
@@ -91,7 +92,7 @@ def padded_source(side: Side, value: int) -> tuple[Callable[[Values], np.ndarray
     return (lambda values: np.expand_dims(values[origin], axis)), moved, mode
 
 
-def _pad_of(side: Side, node: LoweredNode) -> tuple[int, dict[int, tuple[int, int]], str] | None:
+def pad_of(side: Side, node: LoweredNode) -> tuple[int, dict[int, tuple[int, int]], str] | None:
     """What a padding node pads, by how much along each axis, and with what."""
     op = node.node.op.lower()
     if "pad" not in op or "backward" in op or "grad" in op or not node.reals or not node.outputs:
@@ -155,7 +156,7 @@ def _convolution(side: Side, node: LoweredNode, plain: Node, x: int, form: dict)
 
     return Window(
         node, "convolution", tuple(form["axes"]), form["kernel"], form["stride"], pads, node.outputs[0], source,
-        compute, mode if any(any(p) for p in outer.values()) else "constant",
+        compute, mode if any(any(p) for p in outer.values()) else "constant", dilation=tuple(form["dilation"]),
     )  # fmt: skip
 
 
@@ -185,8 +186,9 @@ def _torch_convolution(side: Side, node: LoweredNode) -> Window | None:
     rank = side.run.values[value_of(x)].ndim - 2
     spatial = tuple(range(2, 2 + rank))
     padding, stride = spread(padding, rank), spread(stride, rank)
-    kernel = extent(side.run.values[value_of(weight)].shape[2:], spread(dilation, rank))
-    form = {"axes": spatial, "out_axes": spatial, "kernel": kernel, "stride": stride, "beyond": 0}
+    dilation = spread(dilation, rank)
+    kernel = extent(side.run.values[value_of(weight)].shape[2:], dilation)
+    form = {"axes": spatial, "out_axes": spatial, "kernel": kernel, "stride": stride, "dilation": dilation, "beyond": 0}
     plain = with_literal(node.node, ("inputs", 4), [0] * rank)
     if not transposed:
         return _convolution(side, node, plain, value_of(x), form | {"pads": [(p, p) for p in padding]})
@@ -217,7 +219,8 @@ def tensorflow_pads(side: Side, node: LoweredNode, x: int, form: dict) -> list[t
 def _tensorflow_form(node: LoweredNode, kernel: Sequence[int]) -> dict:
     attrs, axes = node.node.attrs, tensorflow_spatial(node)
     dilation = [(attrs.get("dilations") or [1] * 5)[k] for k in axes]
-    return {"axes": axes, "stride": tuple(attrs["strides"][k] for k in axes), "kernel": extent(kernel, dilation)}
+    stride = tuple(attrs["strides"][k] for k in axes)
+    return {"axes": axes, "stride": stride, "kernel": extent(kernel, dilation), "dilation": dilation}
 
 
 def _tensorflow_plain(node: Node) -> Node:
@@ -260,6 +263,7 @@ def _jax_convolution(side: Side, node: LoweredNode) -> Window | None:
         "axes": tuple(fields["lhs_spec"][2:]),
         "kernel": kernel,
         "stride": tuple(attrs["window_strides"]),
+        "dilation": tuple(attrs["rhs_dilation"]),
     }
     if any(d != 1 for d in attrs["lhs_dilation"]):
         widest = [[k - 1, k - 1] for k in kernel]
