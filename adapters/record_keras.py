@@ -34,7 +34,7 @@ def record_keras(
             a compiled model; or your own `train_step(model, inputs[, target])` (not on JAX).
         loss: `loss(target, output)` or a name known to Keras, for a plain step of a model that is not compiled.
         target: the labels.
-        optimizer: a Keras optimizer for the plain step; without it the step ends with the gradients.
+        optimizer: a Keras optimizer, or its name, for the plain step; without it the step ends with the gradients.
         training: the flag of the call; a training step has it true.
         steps: how many steps to run.
         compiled: also measure what the compiled call returns, from the state before the last step, with the same

@@ -52,7 +52,9 @@ def plan_of(model: Any, inputs: Any, train_step: Any, training: bool | None, **r
         return Plan("own", inputs, train_step=train_step, optimizer=getattr(model, "optimizer", None), **rest)
     if loss is not None:
         flags = _training_flag(model, True if training is None else training)
-        return Plan("plain", inputs, loss=_mean_loss(loss), optimizer=optimizer, call_arguments=flags, **rest)
+        return Plan(
+            "plain", inputs, loss=_mean_loss(loss), optimizer=_optimizer(optimizer), call_arguments=flags, **rest
+        )
     if train_step:
         if not getattr(model, "compiled", False):
             raise ValueError("train_step=True records the step of fit(), which needs model.compile(loss=..., "
@@ -68,6 +70,13 @@ def _loss_object(loss: Any) -> Any:
     import keras  # noqa: PLC0415
 
     return keras.losses.get(loss) if isinstance(loss, str) else loss
+
+
+def _optimizer(optimizer: Any) -> Any:
+    """The optimizer that a name stands for; anything else as it is."""
+    import keras  # noqa: PLC0415
+
+    return keras.optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
 
 
 def _mean_loss(loss: Any) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from oracle.adapters.record_torch_mode import Observer
 from oracle.adapters.record_torch_nodes import finish_nodes
 from oracle.adapters.record_torch_twin import compare, compiled_run, left_behind, unobserved_run
+from oracle.adapters.recording import is_record
 from oracle.trace import Observation, StepResult, Trace
 
 
@@ -270,8 +271,11 @@ def _arguments(inputs: Any) -> tuple[tuple, dict[str, Any]]:
 
 
 def _tensor(x: Any) -> Any:
+    """NumPy's arrays, and those of JAX and TensorFlow, as tensors; anything else as it is."""
     import torch  # noqa: PLC0415
 
+    if type(x).__module__.partition(".")[0] in ("jax", "jaxlib", "tensorflow") and hasattr(x, "__array__"):
+        x = np.array(x)
     return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
 
 
@@ -281,11 +285,12 @@ def named_tensors(tree: Any) -> Iterator[tuple[str, Any]]:
     from torch.utils._pytree import tree_flatten_with_path  # noqa: PLC0415
 
     for path, leaf in tree_flatten_with_path(tree)[0]:
+        name = ".".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path)
         if isinstance(leaf, torch.Tensor):
-            yield (
-                ".".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path),
-                leaf,
-            )
+            yield name, leaf
+        elif is_record(leaf):
+            parts = {f.name: getattr(leaf, f.name) for f in dataclasses.fields(leaf)}
+            yield from ((f"{name}.{inner}" if name else inner, t) for inner, t in named_tensors(parts))
 
 
 def _first_scalar(result: Any) -> Any:

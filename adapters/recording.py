@@ -85,17 +85,24 @@ def _sample(array: np.ndarray) -> np.ndarray | None:
 
 
 def named_leaves(tree: Any, path: str = "") -> dict[str, Any]:
-    """The leaves of nested lists, tuples and mappings by their path ("output", "output.0.h")."""
+    """The leaves of nested lists, tuples, mappings and dataclasses by their path ("output", "output.0.h")."""
     if isinstance(tree, Mapping):
         parts: Iterable[tuple[Any, Any]] = tree.items()
     elif isinstance(tree, list | tuple):
         parts = enumerate(tree)
+    elif is_record(tree):
+        parts = ((f.name, getattr(tree, f.name)) for f in dataclasses.fields(tree))
     else:
         return {} if tree is None else {path: tree}
     found: dict[str, Any] = {}
     for key, part in parts:
         found |= named_leaves(part, f"{path}.{key}" if path else str(key))
     return found
+
+
+def is_record(tree: Any) -> bool:
+    """Whether `tree` is a dataclass of arrays, as models return them, and not an array of its own."""
+    return dataclasses.is_dataclass(tree) and not isinstance(tree, type) and not hasattr(tree, "dtype")
 
 
 def references_to(ids: Iterable[int]) -> list[dict[str, int]]:

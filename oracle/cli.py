@@ -113,8 +113,11 @@ def _interrupt(*_: object) -> None:
 def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="oracle", standalone_mode=False) or 0
-        return _say("interrupted; run the same command again to go on where it stopped", code) if code == 130 else code
+        resumed = "; run the same command again to go on where it stopped" if arguments[0] == "audit" else ""
+        return _say(f"interrupted{resumed}", code) if code == 130 else code
     except (OracleError, OracleBugError) as error:
+        if os.environ.get("ORACLE_DEBUG"):
+            traceback.print_exc()
         return _say(str(error), error.exit_code)
     except typer.TyperException as error:
         return _say(f"{error.format_message()} Try `oracle --help`.", error.exit_code)

@@ -1,6 +1,5 @@
 """The verbs about whole models: record, explain, compare, precision, lowerings."""
 
-import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from oracle.cli_inputs import loaded, model_and_inputs, side, sides
 from oracle.errors import OracleError
+from oracle.writing import writable
 
 Input = Annotated[Path | None, typer.Option("--input", help="A .npz or .npy file with the model's inputs.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Also write the page here.")]
@@ -30,9 +31,9 @@ def record(
     from oracle.recording import record as record_model  # noqa: PLC0415
     from oracle.tracefile import save_trace  # noqa: PLC0415
 
-    built, inputs = _model_and_inputs(model, input)
+    _ready(output)
+    built, inputs = model_and_inputs(model, input)
     trace = record_model(built, inputs, full=full, framework=framework, train_step=train or None)
-    writable(output)
     save_trace(trace, output)
     size = output.stat().st_size
     print(f"{output}: {len(trace.nodes)} operations, {len(trace.values)} values, {size / 1e6:.2f} MB")
@@ -48,8 +49,9 @@ def explain(
     """Which operation made how much of the final error?"""
     from oracle.explaining import explain as explain_trace  # noqa: PLC0415
 
+    _ready(html, json)
     with _Progress("explaining") as step:
-        found = explain_trace(_load(trace), target, details=html is not None, progress=step)
+        found = explain_trace(loaded(trace), target, details=html is not None, progress=step)
     print(found)
     _write(found, html, json)
 
@@ -68,8 +70,11 @@ def compare(
     """Do two models mean the same, and whose rounding makes the difference? Exit code 1 for a finding."""
     from oracle.comparing import compare as compare_models  # noqa: PLC0415
 
-    (side_a, inputs_a), (side_b, inputs_b) = (_side(s, own or input) for s, own in ((a, input_a), (b, input_b)))
-    found = replace(compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b), name_a=a, name_b=b)
+    _ready(html, json)
+    (side_a, inputs_a), (side_b, inputs_b) = sides((a, input_a or input), (b, input_b or input))
+    with _Progress("comparing") as step:
+        found = compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b, progress=step)
+    found = replace(found, name_a=a, name_b=b)
     print(found)
     for cause in found.causes if reproduce else ():
         print(f"\n# {cause.code}: {cause.detail}\n{cause.reproduction}")
@@ -88,7 +93,8 @@ def precision(
     """Which operations to keep in float32 when the model runs in a lower precision?"""
     from oracle.precision_planning import FORMATS, plan_precision  # noqa: PLC0415
 
-    built, inputs = _side(model, input)
+    _ready(json)
+    built, inputs = side(model, input)
     found = plan_precision(built, inputs, formats=format or FORMATS, target=target)
     print(found)
     _write(found, None, json)
@@ -104,7 +110,7 @@ def lowerings(
     from oracle.reference.lowerings import lowerings as known  # noqa: PLC0415
 
     if missing is not None:
-        trace = _load(missing)
+        trace = loaded(missing)
         absent = sorted({n.op for n in trace.nodes if lowering(trace.framework, n.op) is None})
         share = sum(n.op not in absent for n in trace.nodes) / max(len(trace.nodes), 1)
         print("\n".join([f"{share:.1%} of {len(trace.nodes)} executed operations have a lowering", *absent]))
@@ -123,75 +129,18 @@ def register(app: typer.Typer) -> None:
         app.command()(verb)
 
 
-def _side(text: str, inputs: Path | None) -> tuple[Any, Any]:
-    """A trace and nothing, or a model and its inputs."""
-    if ":" in text and not Path(text).exists():
-        return _model_and_inputs(text, inputs)
-    return _load(Path(text)), None
-
-
-def _load(path: Path) -> Any:
-    from oracle.tracefile import load_trace  # noqa: PLC0415
-
-    if not path.exists():
-        raise OracleError(
-            f"there is no trace file {str(path)!r}", "record one: oracle record module:factory -o run.trace"
-        )
-    return load_trace(path)
-
-
-def made_by(spec: str) -> tuple[Any, Any]:
-    """What `module:factory` makes: a model, or a model and its inputs (else None)."""
-    module, _, name = spec.partition(":")
-    sys.path.insert(0, "")
-    try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise OracleError(f"cannot load {spec!r}: {error}", "say module:factory, importable from here") from None
-    finally:
-        sys.path.remove("")
-    made = factory()
-    return made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-
-
-def _model_and_inputs(spec: str, input: Path | None) -> tuple[Any, Any]:
-    model, inputs = made_by(spec)
-    if input is not None:
-        inputs = _arrays(input)
-    if inputs is None:
-        raise OracleError(f"{spec} has no inputs", "pass --input x.npz, or let the factory return (model, inputs)")
-    return model, inputs
-
-
-def _arrays(path: Path) -> Any:
-    import numpy as np  # noqa: PLC0415
-
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise OracleError(f"cannot read the inputs {str(path)!r}: {error}", "write them with numpy.savez") from None
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    arrays = {name: loaded[name] for name in loaded.files}
-    return tuple(arrays.values()) if len(arrays) > 1 else next(iter(arrays.values()))
+def _ready(*paths: Path | None) -> None:
+    """Refuse what cannot be written before the work begins."""
+    for path in paths:
+        if path is not None:
+            writable(path)
 
 
 def _write(found: Any, html: Path | None, json: Path | None) -> None:
     for path, kind in ((html, "html"), (json, "json")):
         if path is not None:
-            writable(path)
             getattr(found, f"to_{kind}")(path)
             print(f"wrote {path}")
-
-
-def writable(path: Path) -> None:
-    """Raises `OracleError` where `path` cannot be written; makes the folder."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab"):
-            pass
-    except OSError as error:
-        raise OracleError(f"cannot write {str(path)!r}: {error.strerror}", "choose another place") from None
 
 
 class _Progress:
@@ -205,9 +154,10 @@ class _Progress:
             self.bar = None
             return lambda done, total: None
         from rich.console import Console  # noqa: PLC0415
-        from rich.progress import Progress  # noqa: PLC0415
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-        self.bar = Progress(console=Console(stderr=True), transient=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self.bar.start()
         task = self.bar.add_task(self.title, total=None)
         return lambda done, total: self.bar.update(task, completed=done, total=total)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from oracle.cli_models import made_by, writable
+from oracle.cli_inputs import made_by
+from oracle.writing import writable, write
 
 _PIPED_WIDTH = 160
 
@@ -27,7 +28,6 @@ def port(
     report = port_weights(source, target)
     print(report)
     if json is not None:
-        writable(json)
         report.to_json(json)
         print(f"wrote {json}")
     if output is not None:
@@ -66,8 +66,7 @@ def equivalents(
     console.print(*(map(shown.details, items) if layer else [shown.overview(items)]))
     for path, text in ((json, shown.as_json), (markdown, shown.markdown), (html, shown.page)):
         if path is not None:
-            writable(path)
-            path.write_text(text(items, versions()), encoding="utf-8")
+            write(path, text(items, versions()))
             print(f"wrote {path}")
 
 

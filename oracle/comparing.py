@@ -14,21 +14,28 @@ import numpy as np
 
 from oracle.accusing import Finding, accuse, proved, unstable
 from oracle.alignment import Alignment, Divergence, Side, align, difference, norm
+from oracle.comparable import comparable, left_out
 from oracle.comparison import Cause, Comparison, DriftPart, Line, Meaning, Part, Target
 from oracle.compiled import ran
 from oracle.drift import by_operation, by_step
+from oracle.elsewhere import elsewhere
 from oracle.errors import OracleError
 from oracle.missing_gradients import missing_gradients
 from oracle.network import Network
 from oracle.noise import semantic_noise
+from oracle.not_updated import not_updated, searchable
 from oracle.overflowing import overflows
 from oracle.pairing import Pair, pair_targets
 from oracle.recording import record
-from oracle.search import Search
+from oracle.refusing import refuse_shared_weights
+from oracle.search import Progress, Search
 from oracle.trace import Trace
 
 # So many accused operations are proved one by one.
 _MOST_ACCUSED = 4
+_SILENT: Progress = lambda done, total: None  # noqa: E731
+# Parts of the work, as progress is counted: two recordings, their exact runs, the search, the budgets.
+_PARTS = 5
 # Causes that carrying the weights over would settle.
 _PORTABLE = ("weights-differ", "weights-not-loaded", "kernel-layout", "gate-order")
 
@@ -41,6 +48,7 @@ def compare(
     inputs_a: Any = None,
     inputs_b: Any = None,
     budgets: bool = True,
+    progress: Progress = _SILENT,
     **options: Any,
 ) -> Comparison:
     """Compare two models, functions or recorded traces: semantics plus rounding, causes and fixes.
@@ -49,19 +57,22 @@ def compare(
         a, b: a model or function of any framework, a `Trace`, or the path of a recorded one.
         inputs: the inputs of both; `inputs_a`, `inputs_b` where each has its own layout.
         budgets: also look for operations beyond their rounding budget.
+        progress: called with the parts done and their number, as the work goes on.
         options: as for `oracle.record` (`train_step`, `loss`, `target`, `optimizer`, `steps`, `framework`); a tuple
             (for A, for B) where the two differ.
 
     Raises `OracleError`, with what to do, where a model cannot run or nothing can be paired.
     """
-    sides = []
+    refuse_shared_weights(a, b, options)
+    traces = []
     for k, (model, own) in enumerate(((a, inputs_a), (b, inputs_b))):
         chosen = {name: v[k] if isinstance(v, tuple) and len(v) == 2 else v for name, v in options.items()}
-        sides.append(_as_trace(model, inputs if own is None else own, chosen))
-    return compare_traces(*sides, budgets=budgets)
+        traces.append(_as_trace("AB"[k], model, inputs if own is None else own, chosen))
+        progress(k, _PARTS)
+    return compare_traces(*traces, budgets=budgets, progress=progress)
 
 
-def _as_trace(model: Any, inputs: Any, options: dict[str, Any]) -> Trace:
+def _as_trace(name: str, model: Any, inputs: Any, options: dict[str, Any]) -> Trace:
     if isinstance(model, Trace):
         return model
     if isinstance(model, str | Path):
@@ -69,25 +80,43 @@ def _as_trace(model: Any, inputs: Any, options: dict[str, Any]) -> Trace:
 
         return load_trace(model)
     if inputs is None:
-        raise OracleError("compare needs inputs to run the models on", "pass inputs=, or inputs_a= and inputs_b=")
+        raise OracleError(f"there are no inputs to run {name} on", "pass inputs=, or inputs_a= and inputs_b=")
     return record(model, inputs, full=True, **options)
 
 
-def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), budgets: bool = True) -> Comparison:
-    """Compare two full recordings. Raises `OracleError` where a trace lacks arrays or nothing can be paired."""
-    side_a, side_b = (Side(n, n.run()) for n in (Network(a), Network(b)))
-    pairs = pair_targets(side_a, side_b)
-    last = max((p.step for p in pairs), default=0)
-    if not pairs:
-        shapes = [[t.values[i].shape for i in t.outputs.values()] for t in (a, b)]
+def _side(name: str, trace: Trace) -> Side:
+    if not trace.is_full:
         raise OracleError(
-            f"no output of A (shapes {shapes[0]}) has a counterpart in B (shapes {shapes[1]}); compare models with "
-            "outputs of the same size on the same inputs"
+            f"{name} was recorded as statistics only; a comparison needs its arrays",
+            "record it again with full=True (`oracle record --full`)",
         )
+    network = Network(trace)
+    return Side(network, network.run())
+
+
+@np.errstate(all="ignore")
+def compare_traces(
+    a: Trace,
+    b: Trace,
+    *,
+    names: tuple[str, str] = ("a", "b"),
+    budgets: bool = True,
+    progress: Progress = _SILENT,
+) -> Comparison:
+    """Compare two full recordings. Raises `OracleError` where a trace lacks arrays or nothing can be paired."""
+    side_a, side_b = (_side(name, trace) for name, trace in (("A", a), ("B", b)))
+    progress(2, _PARTS)
+    pairs = comparable(side_a, side_b, pair_targets(side_a, side_b))
+    last = max(p.step for p in pairs)
     measured = [(pair, _target(side_a, side_b, pair)) for pair in pairs]
     targets = tuple(t for p, t in measured if p.step == last)
     different = [p for p, t in measured if not t.same]
-    search = Search(side_a, side_b, different).run() if different else None
+    stale = not_updated(side_a, side_b, different)
+    progress(3, _PARTS)
+    told = lambda done, stages: progress(3 * stages + done, _PARTS * stages)  # noqa: E731
+    both = searchable(side_a, side_b, different)
+    search = Search(side_a, side_b, both).run(told) if both else None
+    progress(4, _PARTS)
     alignment = align(side_a, side_b)
     findings = _accusations(side_a, side_b, alignment, pairs) if budgets else []
     missing = missing_gradients(side_a, side_b)
@@ -96,7 +125,7 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
         widest = max(measured, key=lambda m: m[1].difference.norm)[0]
         causes = [proved(f, (side_a, side_b), widest) for f in findings[:_MOST_ACCUSED]]
     else:
-        causes = [*(search.causes if search else ()), *missing]
+        causes = [*(search.causes if search else ()), *stale, *missing]
     return Comparison(
         names[0],
         names[1],
@@ -108,7 +137,7 @@ def compare_traces(a: Trace, b: Trace, *, names: tuple[str, str] = ("a", "b"), b
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
         _lines(side_a, search.parting[0] if search and search.parting else None),
         _lines(side_b, search.parting[1] if search and search.parting else None),
-        _notes(side_a, side_b, causes, search),
+        (*_notes(side_a, side_b, causes, search), *left_out(side_a, side_b, pairs)),
         by_step(measured) if last else (),
         tuple(_drift_parts(side_a, side_b, pairs)) if last else (),
     )
@@ -122,6 +151,9 @@ def _notes(a: Side, b: Side, causes: list[Cause], search: Search | None) -> tupl
             notes.append(f"operations of {name} without a lowering, taken as they ran: {', '.join(unknown)}")
     if any(c.code in _PORTABLE for c in causes):
         notes.append("the weights differ: oracle.port(src, dst) carries them over by structure and says what it mapped")
+    notes += kept_alone(a, b)
+    if not causes:
+        notes += elsewhere(a, b, pairs)
     return tuple(notes)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.explanation import strict
+from oracle.writing import write
 
 
 class Meaning(StrEnum):
@@ -196,16 +197,14 @@ class Comparison:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
         text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write(path, text)
         return text
 
     def to_html(self, path: str | Path) -> Path:
         """One self-contained page, opened offline."""
         from oracle.reports.comparison import comparison_page  # noqa: PLC0415 - reports are an extra
 
-        path = Path(path)
-        path.write_text(comparison_page(strict(self.to_dict())), encoding="utf-8")
-        return path
+        return write(path, comparison_page(strict(self.to_dict())))
 
     def __str__(self) -> str:
         lines = [self.headline(), str(self.verdict)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.details import Details
+from oracle.writing import write
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class Explanation:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
         text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write(path, text)
         return text
 
     def to_frame(self) -> Any:
@@ -180,10 +181,8 @@ class Explanation:
         """One self-contained page, opened offline."""
         from oracle.reports.explanation import explanation_page  # noqa: PLC0415 - reports are an extra
 
-        path = Path(path)
         details = strict(asdict(self.details)) if self.details else None
-        path.write_text(explanation_page(strict(self.to_dict()), details), encoding="utf-8")
-        return path
+        return write(path, explanation_page(strict(self.to_dict()), details))
 
     def _repr_html_(self) -> str:
         from oracle.reports.explanation import explanation_fragment  # noqa: PLC0415

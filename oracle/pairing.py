@@ -89,11 +89,25 @@ def pair_targets(a: Side, b: Side) -> list[Pair]:
 def _pair_named(
     a: Side, b: Side, kind: str, step: int, names: Mapping[str, tuple[str, tuple[int, ...]]]
 ) -> Iterator[Pair]:
-    of_a, of_b = (getattr(side.network.trace.steps[step], kind) for side in (a, b))
+    """What a step makes on both sides, and what it updates on one and leaves on the other.
+
+    A weight is updated from its gradient: one without is frozen, which `missing_gradients` tells. Counters are updated
+    by layers of a framework alone.
+    """
+    steps = [side.network.trace.steps[step] for side in (a, b)]
+    of_a, of_b = (getattr(s, kind) for s in steps)
     for name_a, i in of_a.items():
         name_b, permutation = names.get(name_a, ("", ()))
-        if name_b in of_b and i in a.producers and of_b[name_b] in b.producers:
-            yield Pair(kind, name_a, name_b, i, of_b[name_b], permutation, step)
+        if name_b not in of_b:
+            continue
+        pair = Pair(kind, name_a, name_b, i, of_b[name_b], permutation, step)
+        made = (pair.a in a.producers, pair.b in b.producers)
+        real = all(_real_size(side.run.values[v]) for side, v in ((a, pair.a), (b, pair.b)))
+        trained = kind == "buffers" or (
+            kind == "parameters" and name_a in steps[0].gradients and name_b in steps[1].gradients
+        )
+        if all(made) or (any(made) and real and trained):
+            yield pair
 
 
 def _pair_outputs(a: Side, b: Side, step: int) -> Iterator[Pair]:

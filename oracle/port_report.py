@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from oracle.writing import write
+
 
 @dataclass(frozen=True)
 class Mapped:
@@ -39,7 +41,7 @@ class Port:
         """JSON, written to `path` if given."""
         text = json.dumps(self.to_dict(), indent=1)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write(path, text)
         return text
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.explanation import strict
+from oracle.writing import write
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class PrecisionPlan(Mapping[str, FormatPlan]):
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
         text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write(path, text)
         return text
 
     def to_frame(self) -> Any:

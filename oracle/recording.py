@@ -1,18 +1,15 @@
 """`oracle.record`: every operation that really executed, whatever the framework of the model."""
 
 import importlib
-import os
-import re
 import sys
-import sysconfig
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from oracle.errors import OracleError
-from oracle.trace import OUR_FOLDERS, Trace
+from oracle.refusing import is_users, leaves_of, refuse_model, refuse_options, told
+from oracle.trace import Trace
 
 FRAMEWORKS = ("keras", "torch", "tensorflow", "jax")
 # Above this many parameters a recording keeps statistics only, unless asked for everything.
@@ -41,43 +38,25 @@ def record(
 
     Raises `OracleError` where the framework cannot be told or an option does not fit.
     """
+    refuse_model(model_or_fn, inputs)
     name = framework or framework_of(model_or_fn, inputs)
     if name not in FRAMEWORKS:
         raise OracleError(f"unknown framework {name!r}", f"use one of {', '.join(FRAMEWORKS)}")
     if name == "keras" and not isinstance(model_or_fn, importlib.import_module("keras").Layer):
         name = importlib.import_module("keras").backend.backend()  # a function of Keras's is one of its backend's
     recorder = getattr(importlib.import_module(f"oracle.adapters.record_{name}"), f"record_{name}")
+    refuse_options(model_or_fn, options, recorder)
     keep = _size(model_or_fn) <= LARGE if full is None else full
     try:
         return recorder(model_or_fn, inputs, train_step=train_step, full=keep, **options)
     except OracleError:
         raise
     except Exception as error:
-        raised_by = traceback.extract_tb(error.__traceback__)[-1].filename
-        if not raised_by.startswith(OUR_FOLDERS):  # the user's own code, or the framework's
-            raise OracleError(_failure(model_or_fn, inputs, error)) from error
+        if is_users(model_or_fn, inputs, error):
+            raise OracleError(told(model_or_fn, inputs, error)) from error
         if isinstance(error, ValueError):  # arguments that do not fit together
-            raise OracleError(str(error)) from error
+            raise OracleError(" ".join(str(error).split())) from error
         raise
-
-
-def _failure(model: Any, inputs: Any, error: Exception) -> str:
-    """What went wrong while a model ran, in one line: the framework's own words, the inputs, the user's line."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|\{\{.*?\}\}|\[Op:\w+\]( name:)?", "", str(error))
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
-    words = next((line for line in lines if not line.startswith("Exception encountered")), type(error).__name__)
-    shapes = ", ".join(str(tuple(np.shape(x))) for x in _leaves(inputs))
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_not_the_users())]
-    where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
-    return (
-        f"{getattr(model, '__name__', type(model).__name__)} does not run on inputs of shape {shapes}{where}: {words}; "
-        "run it once without the oracle, or see the cause with ORACLE_DEBUG=1"
-    )
-
-
-def _not_the_users() -> tuple[str, ...]:
-    """Where no line of the user's own program lies."""
-    return (*OUR_FOLDERS, *{sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib")})
 
 
 def framework_of(model: Any, inputs: Any) -> str:
@@ -106,23 +85,13 @@ def _by_class(model: Any) -> str | None:
 
 
 def _by_arrays(inputs: Any) -> str | None:
-    for array in _leaves(inputs):
+    for array in leaves_of(inputs):
         package = type(array).__module__.partition(".")[0]
         if package in ("torch", "tensorflow"):
             return package
         if package in ("jax", "jaxlib"):
             return "jax"
     return None
-
-
-def _leaves(tree: Any) -> Iterable[Any]:
-    if isinstance(tree, Mapping):
-        tree = list(tree.values())
-    if isinstance(tree, list | tuple):
-        for part in tree:
-            yield from _leaves(part)
-    else:
-        yield tree
 
 
 def _by_code(model: Any) -> str | None:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from oracle.trace import Layer, Node, Observation, Stats, StepResult, Trace, Val
 
 VERSION = 1
 _DOCUMENT = "trace.json"
+# What reading a file raises whose bytes are not what was written.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError, AttributeError, EOFError,
+           NotImplementedError, RuntimeError, ArithmeticError, MemoryError)  # fmt: skip
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Node) if f.default is not dataclasses.MISSING}
 
 
@@ -57,8 +61,11 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
                 )
             return _checked(_trace(document, archive))
     except OSError as error:
-        raise OracleError(f"cannot read the trace {str(path)!r} ({error.strerror}): check the path") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError) as error:
+        raise OracleError(
+            f"cannot read the trace {str(path)!r} ({error.strerror}): check the path; a model is passed as the object, "
+            "not by its name"
+        ) from None
+    except _DAMAGE as error:
         raise OracleError(
             f"{str(path)!r} is no trace, or a damaged one ({type(error).__name__}: {error}): "
             "record it again with `oracle record`"

@@ -1,0 +1,128 @@
+"""What the command line is given: trace files, factories of models (`module:factory`), files of inputs."""
+
+import importlib
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from oracle.errors import OracleError
+
+_EXTRAS = ("torch", "tensorflow", "keras")
+_BACKENDS = ("tensorflow", "jax", "torch")
+_HOW = "say module:factory, importable from here"
+
+Given = tuple[str, Path | None]
+
+
+def sides(a: Given, b: Given) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Both sides of a comparison, each with its inputs; a model without any takes those of the other."""
+    (model_a, of_a), (model_b, of_b) = (_made_side(text, inputs) for text, inputs in (a, b))
+    return (model_a, _or_others(a[0], of_a, of_b)), (model_b, _or_others(b[0], of_b, of_a))
+
+
+def _or_others(text: str, own: Any, others: Any) -> Any:
+    return own if own is not None or _is_file(text) else _needed(text, others)
+
+
+def side(text: str, inputs: Path | None) -> tuple[Any, Any]:
+    """A trace and nothing, or a model and its inputs."""
+    return (loaded(Path(text)), None) if _is_file(text) else model_and_inputs(text, inputs)
+
+
+def _made_side(text: str, inputs: Path | None) -> tuple[Any, Any]:
+    if _is_file(text):
+        return loaded(Path(text)), None
+    model, own = made_by(text)
+    return model, own if inputs is None else arrays(inputs)
+
+
+def _is_file(text: str) -> bool:
+    return ":" not in text or Path(text).exists()
+
+
+def loaded(path: Path) -> Any:
+    """The trace in a file."""
+    from oracle.tracefile import load_trace  # noqa: PLC0415
+
+    if not path.exists():
+        raise OracleError(
+            f"there is no trace file {str(path)!r}",
+            "record one (oracle record module:factory -o run.trace), or name a model as module:factory",
+        )
+    return load_trace(path)
+
+
+def model_and_inputs(spec: str, inputs: Path | None) -> tuple[Any, Any]:
+    """What a factory makes, with inputs from a file if there is one."""
+    model, own = made_by(spec)
+    return model, _needed(spec, own if inputs is None else arrays(inputs))
+
+
+def _needed(spec: str, inputs: Any) -> Any:
+    if inputs is None:
+        raise OracleError(f"{spec} has no inputs", "pass --input x.npz, or let the factory return (model, inputs)")
+    return inputs
+
+
+def made_by(spec: str) -> tuple[Any, Any]:
+    """What `module:factory` makes: a model, or a model and its inputs (else None)."""
+    module, _, name = spec.partition(":")
+    if not module or not name:
+        raise OracleError(f"cannot load {spec!r}", _HOW)
+    sys.path.insert(0, "")
+    try:
+        factory = _or_told(spec, lambda: getattr(importlib.import_module(module), name))
+    finally:
+        sys.path.remove("")
+    if not callable(factory):
+        raise OracleError(f"{spec} is a {type(factory).__name__}, not a function", _HOW)
+    made = _or_told(spec, factory)
+    return made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+
+
+def _or_told(spec: str, make: Callable[[], Any]) -> Any:
+    """What `make` returns. What it raises is the user's: one line with the place, and what to do."""
+    try:
+        return make()
+    except OracleError:
+        raise
+    except (Exception, SystemExit) as error:
+        from oracle.refusing import users_line  # noqa: PLC0415 - imports NumPy
+
+        words = str(error) if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
+        raise OracleError(f"cannot load {spec!r}: {words}{users_line(error)}", _remedy(error)) from error
+
+
+def _remedy(error: BaseException) -> str:
+    """What to do about an error of a factory: an extra to install, a backend to choose, or the program to mend."""
+    missing = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if missing in _EXTRAS:
+        return f"{missing} is not installed here: pip install 'numerical-oracle[{missing}]'"
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if "backend" in str(error) and backend not in _BACKENDS:
+        return f"KERAS_BACKEND is {backend!r}: set it to {', '.join(_BACKENDS[:-1])} or {_BACKENDS[-1]}"
+    if isinstance(error, ImportError | AttributeError):
+        return _HOW
+    return "mend the factory, or see where it fails with ORACLE_DEBUG=1"
+
+
+def arrays(path: Path) -> Any:
+    """The array in a file, or a tuple of those in it, in their order."""
+    import numpy as np  # noqa: PLC0415
+
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        parts = tuple(found[name] for name in found.files)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise OracleError(
+            f"cannot read the inputs {str(path)!r}: {getattr(error, 'strerror', None) or error}",
+            "write them with numpy.savez or numpy.save",
+        ) from None
+    if not parts:
+        raise OracleError(f"{str(path)!r} holds no array", "write the inputs with numpy.savez")
+    return parts if len(parts) > 1 else parts[0]
