@@ -5,34 +5,89 @@ The network knows the derivative of each of its forward operations, so it can te
 the forward nodes alone, and compared with what the backward nodes made.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from oracle.alignment import CLOSE, Side
+from oracle.alignment import CLOSE, Side, norm
+from oracle.lowered import LoweredNode
+
+# A gradient that is zero in mathematics is rounding: so much of the step's largest gradient is nothing.
+_NOTHING = 2.0**-40
 
 
-def derivatives(side: Side, step: int, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The derivatives of that step's loss with respect to the named parameters and inputs, where they are known."""
-    trace = side.network.trace
-    loss = trace.steps[step].loss
+@dataclass(frozen=True)
+class Derivatives:
+    """The loss of one step differentiated: by every value that it depends on, and what each node passed to each value.
+
+    `unknown` are values behind an operation without a lowering: their derivative is not known.
+    """
+
+    values: dict[int, np.ndarray]
+    passed: dict[int, dict[int, np.ndarray]]
+    unknown: frozenset[int]
+    forward: tuple[LoweredNode, ...]
+
+
+def differentiated(side: Side, step: int, without: Container[int] = ()) -> Derivatives | None:
+    """The derivatives of that step's loss, but not through the nodes `without`; None where there is no loss."""
+    loss = side.network.trace.steps[step].loss
     if loss is None:
-        return {}
+        return None
+    above = side.ancestors([loss])
+    forward = tuple(n for n in side.network.nodes if n.node.step == step and n.node.index in above)
+    within = {n.node.index for n in forward if n.node.index not in without}
+    total = {loss: np.ones(side.run.values[loss].shape)}
+    kept: dict[int, np.ndarray] = {}
+    passed: dict[int, dict[int, np.ndarray]] = {}
+    blind: set[int] = set()
+
+    def seen(node: LoweredNode, value: int, cotangent: np.ndarray) -> float:
+        passed.setdefault(node.node.index, {})[value] = cotangent
+        return float(np.sum(cotangent))
+
+    with np.errstate(all="ignore"):
+        for node, own, _ in side.network.reverse(side.run, total, seen, within):
+            kept |= own
+            if node.signature is None:
+                blind.update(node.reals)
+    return Derivatives(kept | total, passed, _behind(forward, blind), forward)
+
+
+def _behind(forward: tuple[LoweredNode, ...], blind: set[int]) -> frozenset[int]:
+    """`blind` values and all that they are computed from."""
+    found = set(blind)
+    for node in reversed(forward):
+        if not found.isdisjoint(node.outputs):
+            found.update(node.reals)
+    return frozenset(found)
+
+
+def source_of(side: Side, step: int, name: str) -> int | None:
+    """The value of the parameter or input `name` that the step differentiates."""
+    trace = side.network.trace
     before = trace.steps[step - 1].parameters if step else {}
-    forward = {n.node.index for n in side.network.nodes if n.node.step == step}
-    reached = side.network.pull_back(side.run, {loss: np.ones(side.run.values[loss].shape)}, forward)
-    values = {n: before.get(n, trace.parameters.get(n, trace.inputs.get(n))) for n in names}
-    return {n: reached[v] for n, v in values.items() if v is not None and v in reached}
+    return before.get(name, trace.parameters.get(name, trace.inputs.get(name)))
 
 
-def are_derivatives(side: Side, step: int, gradients: Mapping[str, int]) -> bool:
-    """Whether the recorded gradients, `{parameter: value}`, are the derivatives of that step's loss."""
-    found = derivatives(side, step, gradients)
+def not_derivatives(
+    side: Side, step: int, gradients: Mapping[str, int], known: Derivatives | None
+) -> dict[str, np.ndarray] | None:
+    """The derivatives by those names whose recorded gradients, `{name: value}`, are others; None where unknown."""
+    if known is None or not gradients:
+        return None
+    floor = _NOTHING * max(norm(x) for x in (side.run.values[g] for g in gradients.values()))
+    wrong: dict[str, np.ndarray] = {}
     for name, gradient in gradients.items():
-        derivative, recorded = found.get(name), side.run.values[gradient]
-        if derivative is None or derivative.size != recorded.size:
-            return False
+        source, recorded = source_of(side, step, name), side.run.values[gradient]
+        if source is None or source in known.unknown or source not in side.run.values:
+            return None
+        derivative = known.values.get(source, np.zeros(recorded.shape))
+        if derivative.size != recorded.size or not np.isfinite(recorded).all():
+            return None
+        derivative = derivative.reshape(recorded.shape)
         size = float(np.max(np.abs(recorded), initial=0.0))
-        if np.max(np.abs(derivative.reshape(recorded.shape) - recorded), initial=0.0) > CLOSE * size:
-            return False
-    return bool(gradients)
+        if np.max(np.abs(derivative - recorded), initial=0.0) > max(CLOSE * size, floor):
+            wrong[name] = derivative
+    return wrong

@@ -6,7 +6,9 @@ differentiates the recorded loss of that side itself, through its forward operat
 gradient of the other side.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,16 +27,34 @@ _THAWED = {
     "torch": "train {name}: .requires_grad_(True), or freeze it in the other model too",
 }
 
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class _Lack:
+    """A source `name`, the value `leaf`, whose gradient a side lacks, and the one that the other side has."""
+
+    name: str
+    leaf: int
+    expected: np.ndarray
+
 
 def missing_gradients(a: Side, b: Side) -> tuple[Cause, ...]:
-    """A cause for each source whose gradient the last step of one side lacks and the other has.
+    """A cause for the sources whose gradient the last step of one side lacks and the other has.
 
-    "no-gradient" where that side asked for it, "weights-shared" where it did not: the weight is frozen there.
+    "no-gradient" where that side asked for it: one cause for the sources that one cut keeps from the loss.
+    "weights-shared" where it did not ask: the weights are frozen there.
     """
-    return (*_missing(a, b, "A"), *_missing(b, a, "B"), *_frozen(a, b, "A"), *_frozen(b, a, "B"))
+    found: list[Cause] = []
+    for side, other, letter in ((a, b, "A"), (b, a, "B")):
+        found += [_cause(side, group, letter) for group in _together(side, list(_missing(side, other)))]
+    for side, other, letter in ((a, b, "A"), (b, a, "B")):
+        frozen = list(_frozen(side, other))
+        found += [_cause(side, frozen, letter, frozen=True)] if frozen else []
+    return tuple(found)
 
 
-def _frozen(side: Side, other: Side, letter: str) -> Iterator[Cause]:
+def _frozen(side: Side, other: Side) -> Iterator[_Lack]:
     """Weights of `side` that its last step uses but does not train, while `other` trains one of the same numbers."""
     step, known = side.network.trace.steps[-1], other.network.trace
     trained = known.steps[-1].gradients
@@ -48,7 +68,7 @@ def _frozen(side: Side, other: Side, letter: str) -> Iterator[Cause]:
         match = next((n for n in free if _same_source(side, value, other, known.parameters.get(n))), None)
         if match is not None:
             free.remove(match)
-            yield _cause(side, (name, value), other, trained[match], letter, frozen=True)
+            yield _Lack(name, value, other.run.values[trained[match]])
 
 
 def _source(side: Side, name: str) -> int | None:
@@ -56,14 +76,14 @@ def _source(side: Side, name: str) -> int | None:
     return trace.parameters.get(name, trace.inputs.get(name))
 
 
-def _missing(side: Side, other: Side, letter: str) -> Iterator[Cause]:
+def _missing(side: Side, other: Side) -> Iterator[_Lack]:
     trace, known = side.network.trace, other.network.trace
     sources = {**trace.parameters, **trace.inputs}
     theirs = {**known.parameters, **known.inputs}
     for name in trace.steps[-1].unreached:
         for other_name, value in known.steps[-1].gradients.items():
             if name in sources and _same_source(side, sources[name], other, theirs.get(other_name)):
-                yield _cause(side, (name, sources[name]), other, value, letter)
+                yield _Lack(name, sources[name], other.run.values[value])
                 break
 
 
@@ -71,19 +91,37 @@ def _same_source(a: Side, i: int, b: Side, j: int | None) -> bool:
     return j is not None and same_multiset(a.run.values[i], b.run.values[j], 0.0)
 
 
-def _cause(
-    side: Side, source: tuple[str, int], other: Side, gradient: int, letter: str, *, frozen: bool = False
-) -> Cause:
-    name, leaf = source
-    reader = next(iter(side.consumers.get(leaf, ())), None)
-    expected = other.run.values[gradient]
-    before, left = norm(expected), _left(side, leaf, expected)
-    where = f"; {name} is read by {place(reader)}, which was not differentiated" if reader else ""
+def _together(side: Side, lacks: list[_Lack]) -> list[list[_Lack]]:
+    """Sources that lead to one another's operations: what cuts one off cuts them all off."""
+    above = {k: side.ancestors(_results(side, lack.leaf)) for k, lack in enumerate(lacks)}
+    readers = {k: {n.node.index for n in side.consumers.get(lack.leaf, ())} for k, lack in enumerate(lacks)}
+    groups: list[list[int]] = []
+    for k, own in above.items():
+        joined = [g for g in groups if any(readers[m] & own or readers[k] & above[m] for m in g)]
+        groups = [g for g in groups if g not in joined] + [[*(m for g in joined for m in g), k]]
+    return [[lacks[k] for k in group] for group in groups]
+
+
+def _results(side: Side, leaf: int) -> list[int]:
+    return [o for n in side.consumers.get(leaf, ()) for o in n.outputs]
+
+
+def _cause(side: Side, lacks: list[_Lack], letter: str, *, frozen: bool = False) -> Cause:
+    first = lacks[0]
+    reader = next(iter(side.consumers.get(first.leaf, ())), None)
+    names = ", ".join(lack.name for lack in lacks[:_NAMED])
+    names += f" and {len(lacks) - _NAMED} more" if len(lacks) > _NAMED else ""
+    before, left = math.hypot(*(norm(lack.expected) for lack in lacks)), _left(side, lacks)
+    one = len(lacks) == 1
+    where = f"; {first.name} is read by {place(reader)}, which was not differentiated" if reader else ""
     proof = "" if left is None else ", and the derivative of its recorded loss is what the other side has"
     told = _THAWED if frozen else _FIXES
-    fix = told.get(side.network.trace.framework, "differentiate the loss with respect to {name}").format(name=name)
+    fix = told.get(side.network.trace.framework, "differentiate the loss with respect to {name}").format(name=names)
     nodes = {letter: place(reader), "B" if letter == "A" else "A": ""}
-    fixes = {letter: fix, "B" if letter == "A" else "A": "freeze it there too" if frozen else ""}
+    fixes = {
+        letter: fix,
+        "B" if letter == "A" else "A": f"freeze {'it' if one else 'them'} there too" if frozen else "",
+    }
     return Cause(
         code="weights-shared" if frozen else "no-gradient",
         node_a=nodes["A"],
@@ -93,17 +131,19 @@ def _cause(
         before=before,
         fix_a=fixes["A"],
         fix_b=fixes["B"],
-        detail=f"{name} is frozen in {letter}: it is used and not trained{proof}"
+        detail=f"{names} {'is' if one else 'are'} frozen in {letter}: used and not trained{proof}"
         if frozen
-        else f"{letter} was asked for the gradient of {name} and has none{where}{proof}",
+        else f"{letter} was asked for the gradient of {names} and has none{where}{proof}",
     )
 
 
-def _left(side: Side, leaf: int, expected: np.ndarray) -> float | None:
-    """How far the derivative of the side's own recorded loss is from `expected`; None where there is no loss."""
+def _left(side: Side, lacks: list[_Lack]) -> float | None:
+    """How far the derivatives of the side's own recorded loss are from what is expected; None where there is none."""
     loss = side.network.trace.loss
     if loss is None:
         return None
-    found = side.network.pull_back(side.run, {loss: np.ones(side.run.values[loss].shape)}).get(leaf)
-    layout = None if found is None else best_layout(expected, found)
-    return None if layout is None else norm(expected - layout[1])
+    found = side.network.pull_back(side.run, {loss: np.ones(side.run.values[loss].shape)})
+    layouts = [best_layout(lack.expected, found[lack.leaf]) if lack.leaf in found else None for lack in lacks]
+    if any(layout is None for layout in layouts):
+        return None
+    return math.hypot(*(norm(lack.expected - layout[1]) for lack, layout in zip(lacks, layouts, strict=True) if layout))

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from oracle.alignment import CLOSE, Divergence, Side
-from oracle.backward import are_derivatives
 from oracle.causes import Candidate, candidates, place
+from oracle.causes.wrong_gradient import Held
 from oracle.comparison import Cause
 from oracle.network import Edits, Values
 from oracle.noise import means_the_same
@@ -112,10 +112,14 @@ class Search:
         without a named cause for the rest, it is taken back, and not tried again.
         """
         self.whole = state.remaining
+        if state.stage.kind == "gradients":
+            state, explained = self._differentiated(state)
+            if explained:
+                return state
         trusted: tuple[State, list[Cause], Candidate] | None = None
         banned: list[Candidate] = []
         for _ in range(2 * MOST_CAUSES):
-            if self._settled(state) or (state.stage.kind == "gradients" and self._follows(state)):
+            if self._settled(state):
                 return state
             if not state.divergent:
                 if state.tolerance != FINE:
@@ -148,27 +152,28 @@ class Search:
             return True
         return all(means_the_same(state.a, state.b, pair) for pair in state.stage.pairs)
 
-    def _follows(self, state: State) -> bool:
-        """Whether the gradients differ only because the losses did: on both sides they are the loss's derivatives."""
-        wrong = [
-            name
-            for name, side, values in (
-                ("A", self.start[0], {p.name_a: p.a for p in state.stage.pairs}),
-                ("B", self.start[1], {p.name_b: p.b for p in state.stage.pairs}),
-            )
-            if not are_derivatives(side, state.stage.pairs[0].step, values)
-        ]
-        if len(wrong) == 1:
-            self._say(
-                f"the gradients of {wrong[0]} are not the derivatives of its loss, those of the other model are: the "
-                f"backward pass of {wrong[0]} is wrong, or the gradient is cut or changed on its way"
-            )
-        if not wrong and self.causes:
-            self._say(
-                "the gradients are the derivatives of the loss on both sides: they differ by the causes above, not by "
-                "the backward pass"
-            )
-        return not wrong and bool(self.causes)
+    def _differentiated(self, state: State) -> tuple[State, bool]:
+        """The state with derivatives for gradients that are none, and whether nothing more is to be explained."""
+        step, known = state.stage.pairs[0].step, bool(self.causes)
+        a = Held(self.start[0], step, {p.name_a: p.a for p in state.stage.pairs})
+        b = Held(self.start[1], step, {p.name_b: p.b for p in state.stage.pairs})
+        if a.wrong == {} and b.wrong == {}:
+            if known:
+                self._say(
+                    "the gradients are the derivatives of the loss on both sides: they differ by the causes above, not "
+                    "by the backward pass"
+                )
+            return state, known or a.cut or b.cut
+        if {} not in (a.wrong, b.wrong) or None in (a.wrong, b.wrong):
+            return state, False
+        held, exchanged = (a, True) if a.wrong else (b, False)
+        candidate = held.candidate()
+        trial = Trial(state, candidate, exchanged)
+        tried = trial.applied(composed(candidate.all_edits, trial.before))
+        settled = self._settled(tried)
+        before, after = (state.remaining, tried.remaining) if settled else (held.error(), 0.0)
+        self._note(turned(candidate) if exchanged else candidate, before, after, reproduction(state, tried))
+        return tried, settled or known
 
     def _leave_open(self, state: State) -> None:
         found = (("A", state.at_a), ("B", state.at_b))
