@@ -23,7 +23,7 @@ from oracle.errors import OracleError
 from oracle.missing_gradients import missing_gradients
 from oracle.network import Network
 from oracle.noise import semantic_noise
-from oracle.not_updated import not_updated, searchable
+from oracle.not_updated import kept_alone, not_updated, searchable
 from oracle.overflowing import overflows
 from oracle.pairing import Pair, pair_targets
 from oracle.recording import record
@@ -137,7 +137,7 @@ def compare_traces(
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
         _lines(side_a, search.parting[0] if search and search.parting else None),
         _lines(side_b, search.parting[1] if search and search.parting else None),
-        (*_notes(side_a, side_b, causes, search), *left_out(side_a, side_b, pairs)),
+        (*_notes(side_a, side_b, causes, search), *_unsaid(side_a, side_b, pairs, verdict)),
         by_step(measured) if last else (),
         tuple(_drift_parts(side_a, side_b, pairs)) if last else (),
     )
@@ -151,10 +151,13 @@ def _notes(a: Side, b: Side, causes: list[Cause], search: Search | None) -> tupl
             notes.append(f"operations of {name} without a lowering, taken as they ran: {', '.join(unknown)}")
     if any(c.code in _PORTABLE for c in causes):
         notes.append("the weights differ: oracle.port(src, dst) carries them over by structure and says what it mapped")
-    notes += kept_alone(a, b)
-    if not causes:
-        notes += elsewhere(a, b, pairs)
     return tuple(notes)
+
+
+def _unsaid(a: Side, b: Side, pairs: list[Pair], verdict: Meaning) -> tuple[str, ...]:
+    """What the verdict does not cover: numbers left out, statistics of one side alone, other inputs."""
+    others = elsewhere(a, b, pairs) if verdict is not Meaning.DIFFERENT else ()
+    return (*left_out(a, b, pairs), *kept_alone(a, b), *others)
 
 
 def _drift_parts(a: Side, b: Side, pairs: list[Pair]) -> list[DriftPart]:
