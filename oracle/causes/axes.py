@@ -116,12 +116,15 @@ def _orders(context: Context, value: int) -> list[np.ndarray]:
 
 
 def _choices(orders: dict[int, list[np.ndarray]]) -> Iterator[dict[int, np.ndarray]]:
-    """One input in another order, then several at once, those that A itself reads before others."""
+    """One input in another order, then several at once: all in the same, then those that A itself reads first."""
     for value, found in orders.items():
         for order in found:
             yield {value: order}
     several = {v: found for v, found in orders.items() if found}
     if len(several) > 1:
+        first, *rest = several.values()
+        for order in (o for o in first if all(any(np.array_equal(o, x) for x in found) for found in rest)):
+            yield dict.fromkeys(several, order)
         places = itertools.product(*(range(len(found)) for found in several.values()))
         for chosen in sorted(itertools.islice(places, 64 * _JOINT), key=sum)[:_JOINT]:
             yield {v: found[k] for (v, found), k in zip(several.items(), chosen, strict=True)}

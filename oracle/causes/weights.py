@@ -163,15 +163,28 @@ def _origins(side: Side, node: LoweredNode) -> list[int]:
 
 
 def layouts(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-    """`array` with its axes permuted in every way that gives `shape`."""
+    """`array` with its axes permuted in every way that gives `shape`, neighbours merged where that must be."""
     if array.ndim != len(shape) or array.ndim > 5:
         if array.size == math.prod(shape):
             yield (), array.reshape(shape)
         return
+    merged = sorted(array.shape) != sorted(shape)
     for permutation in itertools.permutations(range(array.ndim)):
         moved = array.transpose(permutation)
-        if moved.shape == shape:
-            yield permutation, moved
+        if moved.shape == shape or (merged and _merges(moved.shape, shape)):
+            yield permutation, moved.reshape(shape)
+
+
+def _merges(fine: tuple[int, ...], coarse: tuple[int, ...]) -> bool:
+    """Whether `coarse` is `fine` with neighbouring axes merged, ones left out: (C, M, h, w) as (C M, 1, h, w)."""
+    rest = [n for n in fine if n > 1]
+    for size in (n for n in coarse if n > 1):
+        product = 1
+        while rest and product < size:
+            product *= rest.pop(0)
+        if product != size:
+            return False
+    return not rest
 
 
 def _relation(wanted: np.ndarray, present: np.ndarray, permutation: tuple[int, ...]) -> tuple[str, str]:
