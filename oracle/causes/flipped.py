@@ -22,7 +22,8 @@ def flipped_before(context: Context) -> Iterator[Candidate]:
     for node in context.at_b.first[:_FIRST]:
         for leaf in node.reals:
             kernel = context.b.run.values[leaf]
-            if leaf in context.b.producers or kernel.ndim < 3 or not context.matched(leaf):
+            given = leaf in context.b.producers or context.b.network.trace.values[leaf].role == "input"
+            if given or kernel.ndim < 3 or not context.matched(leaf):
                 continue
             value = context.at_a.first[0].outputs[0] if context.at_a.first else -1
             for axes in _subsets(kernel.ndim):

@@ -113,7 +113,7 @@ def _stages(context: Context, readings: tuple[Reading, Reading], given: tuple, f
         stages.append((code, words, _valued(context.b, reading, weights, targets)))
     for respect in sorted(("targets", "weights"), key=lambda name: name != first):
         if respect == "targets" and not equal(targets, targets_a):
-            code, words = _targets_code(targets_a, targets)
+            code, words = _targets_code(targets_a, targets, b.kind.name.startswith("binary"))
             targets = targets_a
             stages.append((code, words, _valued(context.b, reading, weights, targets)))
         elif respect == "weights":
@@ -248,7 +248,7 @@ def _log_space(a: Reading, b: Reading) -> tuple[str, str] | None:
     return None
 
 
-def _targets_code(wanted: Array, present: Array) -> tuple[str, str]:
+def _targets_code(wanted: Array, present: Array, binary: bool) -> tuple[str, str]:
     for one, other, name in ((present, wanted, "{B}"), (wanted, present, "{A}")):
         if np.ptp(one) <= 1e-6 * max(np.max(np.abs(other)), 1e-30) and math.isclose(
             float(one.mean()), float(other.mean()), rel_tol=1e-6, abs_tol=1e-9
@@ -260,7 +260,21 @@ def _targets_code(wanted: Array, present: Array) -> tuple[str, str]:
             f"{name} has {_described(s, wanted.shape[-1])}" for name, s in zip(("{A}", "{B}"), smooth, strict=True)
         )
         return "label-smoothing", f"target probabilities differ: {shown}"
+    classes = _two_classes(wanted, present) if binary else None
+    if classes is not None:
+        (low_a, low_b), (high_a, high_b) = classes
+        words = f"the classes are {low_a:g} and {high_a:g} in {{A}}, {low_b:g} and {high_b:g} in {{B}}"
+        return "label-smoothing", words
     return "targets-differ", f"targets differ by up to {np.max(np.abs(wanted - present)):.3g}"
+
+
+def _two_classes(wanted: Array, present: Array) -> list[tuple[float, float]] | None:
+    """The lower and the higher target of both sides, where each has two of them, at the same places."""
+    both = np.round(np.stack([wanted.reshape(-1), present.reshape(-1)], 1), 6)
+    found = np.unique(both, axis=0)
+    if len(found) != 2 or not np.all(found[0] < found[1]):
+        return None
+    return [(float(a), float(b)) for a, b in found]
 
 
 def _smoothing(q: Array) -> float | None:

@@ -54,6 +54,9 @@ EFFECTS = (
     Effect("last element", _taken(-1), several=False),
     Effect("last step of both directions", _ends, several=False),
     Effect("variance", np.var),
+    Effect("variance with n - 1", lambda x, axes: np.var(x, axes, ddof=1)),
+    Effect("standard deviation", np.std),
+    Effect("standard deviation with n - 1", lambda x, axes: np.std(x, axes, ddof=1)),
     Effect("Euclidean norm", lambda x, axes: np.sqrt(np.sum(x * x, axes))),
     Effect("cumulative sum", lambda x, axes: np.cumsum(x, axes[0]), keeps=True, several=False),
 )
@@ -82,6 +85,8 @@ def _others(context: Context, wanted: Wanted, made: tuple, read: tuple) -> Itera
     for other, other_axes in applications(x):
         size = x.size if other.keeps else x.size // int(np.prod([x.shape[k] for k in other_axes]))
         if (other is effect and other_axes == axes) or size != y.size or not wanted.has_size(size):
+            continue
+        if _is_root(effect, other) or _is_root(other, effect):  # the root is an operation of its own
             continue
         found = wanted.find(np.asarray(other.function(x, other_axes)))
         if found is not None:
@@ -169,6 +174,10 @@ def identify(x: np.ndarray, y: np.ndarray) -> tuple[Effect, Axes] | None:
     return None
 
 
+def _is_root(effect: Effect, other: Effect) -> bool:
+    return effect.name.startswith("variance") and other.name.startswith("standard deviation")
+
+
 def _candidate(
     context: Context, nodes: tuple[LoweredNode, LoweredNode | None], edits: object, change: tuple
 ) -> Candidate:
@@ -202,4 +211,6 @@ def _code(effect: Effect, axes: Axes, other: Effect, other_axes: Axes) -> str:
         return "batch-first"
     if names == {"mean", "sum"}:
         return "reduction"
+    if axes == other_axes and any(names == {name, f"{name} with n - 1"} for name in ("variance", "standard deviation")):
+        return "variance-ddof"
     return "pooling-type" if names <= _POOLING else "reduction-axis"
