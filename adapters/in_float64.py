@@ -36,14 +36,17 @@ def _torch(op: str, inputs: list[Any], attrs: dict[str, Any]) -> list[Any] | Non
 
     namespace, name, overload = op.split(".")
     function = getattr(getattr(torch.ops.aten, name), overload)
-    if namespace != "aten" or function._schema.is_mutable or torch.Tag.nondeterministic_seeded in function.tags:
+    # What an operation in place makes is what its functional form returns.
+    runs = getattr(torch.ops.aten, name.removesuffix("_"), function) if name.endswith("_") else function
+    in_place = function._schema.is_mutable and runs is function
+    if namespace != "aten" or in_place or torch.Tag.nondeterministic_seeded in function.tags:
         return None
     arguments = function._schema.arguments
     kinds = {a.name: str(a.type) for a in arguments}
     given = [_as_torch(x, str(a.type)) for x, a in zip(inputs, arguments, strict=False)]
     named = {k: _as_torch(x, kinds[k]) for k, x in attrs.items() if k in kinds}
     with torch.no_grad():
-        return [t.numpy() for t in _flat(function(*given, **named)) if isinstance(t, torch.Tensor)]
+        return [t.numpy() for t in _flat(runs(*given, **named)) if isinstance(t, torch.Tensor)]
 
 
 def _as_torch(tree: Any, kind: str) -> Any:

@@ -44,7 +44,8 @@ class LoweredNode:
     """A node of the trace with its meaning.
 
     `reals`, `facts` are the ids of the values it reads; `outputs` the ids of its real outputs, `decisions` those of
-    its integer and boolean ones. `signature` is None for a node without a lowering: it is self-referenced.
+    its integer, boolean and complex ones. `signature` is None for a node without a lowering, or with complex numbers:
+    it is self-referenced.
     """
 
     node: Node
@@ -93,6 +94,11 @@ def is_real(dtype: str) -> bool:
     return dtype.startswith(("float", "bfloat"))
 
 
+def is_complex(dtype: str) -> bool:
+    """Whether `dtype` names a format of complex numbers."""
+    return dtype.startswith("complex")
+
+
 def lower(recorded: Trace, node: Node, arrays: Mapping[int, np.ndarray]) -> LoweredNode:
     """The meaning of `node`; `arrays` supplies the numbers that its lowering needs to be concrete."""
     known = lowering(recorded.framework, node.op)
@@ -104,7 +110,7 @@ def lower(recorded: Trace, node: Node, arrays: Mapping[int, np.ndarray]) -> Lowe
     real_outputs = tuple(o for o in outputs if is_real(dtype(o)))
     decisions = tuple(o for o in outputs if not is_real(dtype(o)))
     ids = tuple(dict.fromkeys(node.reads))
-    if known is None:
+    if known is None or any(is_complex(dtype(i)) for i in (*ids, *outputs)):
         return LoweredNode(node, None, tuple(i for i in ids if is_real(dtype(i))), (), real_outputs, decisions)
     frozen = _static_values(known, node)
     reals = tuple(i for i in ids if i not in frozen and is_real(dtype(i)))

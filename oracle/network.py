@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oracle.errors import OracleError
-from oracle.lowered import LoweredNode, lower
+from oracle.lowered import LoweredNode, is_complex, lower
 from oracle.self_reference import own_results
 from oracle.trace import Node, Trace
 from oracle.unfit import Unfit
@@ -78,7 +78,14 @@ class Network:
                 f"{len(missing)} of {len(trace.values)} values were recorded as statistics only; an explanation needs "
                 "the arrays: record again with full=True (`oracle record --full`)"
             )
+        # Carried along in double precision, with errors of their own; no derivative passes through them.
+        self._complex = frozenset(i for i, v in trace.values.items() if is_complex(v.dtype))
         self.nodes: list[LoweredNode] = [lower(trace, node, self.actual) for node in trace.nodes]
+
+    def _numbers(self, node: LoweredNode) -> Iterator[int]:
+        """The real and complex outputs of a node: those that have an error."""
+        yield from node.outputs
+        yield from (o for o in node.decisions if o in self._complex)
 
     @property
     def self_referenced(self) -> list[LoweredNode]:
@@ -91,7 +98,8 @@ class Network:
         Without a lowering they are what its framework makes in float64; the recorded ones where it cannot.
         """
         if node.signature is None:
-            own = own_results(self.trace.framework, node.node, values) if node.outputs else {}
+            some = next(self._numbers(node), None) is not None
+            own = own_results(self.trace.framework, node.node, values) if some else {}
             return {o: _shaped(own.get(o, self.actual[o]), self.actual[o].shape) for o in node.results}
         reals, facts = [values[i] for i in node.reals], [values[i] for i in node.facts]
         outputs = node.forward(reals, facts)
@@ -100,14 +108,14 @@ class Network:
         return {o: results.get(o, self.actual[o]) for o in node.results}
 
     def local_errors(self, progress: Progress = lambda done, total: None) -> "LocalErrors":
-        """For each real output: the recorded value minus the truth on the recorded inputs."""
+        """For each real or complex output: the recorded value minus the truth on the recorded inputs."""
         errors = LocalErrors()
         for done, node in enumerate(self.nodes):
             truth = self.apply(node, self.actual)
-            for o in node.outputs:
+            for o in self._numbers(node):
                 kept = node.moves and np.array_equal(truth[o], self.actual[o])
                 errors[o] = np.broadcast_to(_ZERO, truth[o].shape) if kept else _difference(self.actual[o], truth[o])
-            errors.restored.update(o for o in node.outputs if _restores(truth[o], errors[o], self.actual[o]))
+            errors.restored.update(o for o in self._numbers(node) if _restores(truth[o], errors[o], self.actual[o]))
             errors.restored.update(o for o in node.decisions if np.array_equal(truth[o], self.actual[o]))
             progress(done + 1, len(self.nodes))
         return errors
@@ -167,8 +175,9 @@ class Network:
                 continue
             results = self.apply(node, values)
             if errors is not None:
-                results |= {o: results[o] + scale * errors[o] for o in node.outputs}
-            changed = {o: int(np.sum(results[o] != self.actual[o])) for o in node.decisions}
+                results |= {o: results[o] + scale * errors[o] for o in self._numbers(node)}
+            made = [o for o in node.decisions if o not in self._complex]
+            changed = {o: int(np.sum(results[o] != self.actual[o])) for o in made}
             flips |= {o: count for o, count in changed.items() if count}
             values.update(results)
         return Run(values, flips)
@@ -248,7 +257,12 @@ def _shaped(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _widened(array: np.ndarray) -> np.ndarray:
-    return array if array.dtype.kind in "iub" else np.asarray(array, np.float64)
+    return array if array.dtype.kind in "iub" else np.asarray(array, wide(array))
+
+
+def wide(array: np.ndarray) -> type[np.floating] | type[np.complexfloating]:
+    """The double format that holds the array's numbers."""
+    return np.complex128 if array.dtype.kind == "c" else np.float64
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -257,7 +271,7 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Non-finite results are classes, reported apart; they have no size to attribute.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        return finite(np.subtract(a, b, dtype=np.float64))
+        return finite(np.subtract(a, b, dtype=wide(a)))
 
 
 def _restores(truth: np.ndarray, error: np.ndarray, actual: np.ndarray) -> bool:

@@ -35,6 +35,8 @@ def _names(trace: Trace) -> dict[int, str]:
 
 def _facts(value: Value, array: np.ndarray, name: str) -> ArrayFacts:
     known, nonfinite = array.reshape(-1), 0
+    if array.dtype.kind == "c":
+        known = np.abs(known)
     if array.dtype.kind == "f" and not np.isfinite(known.sum()):
         finite = np.isfinite(known)
         known, nonfinite = known[finite], int(known.size - finite.sum())

@@ -19,4 +19,8 @@ def own_results(framework: str, node: Node, values: Mapping[int, np.ndarray]) ->
     outputs = [o for o in node.outputs if o is not None]
     if results is None or len(results) != len(outputs):
         return {}
-    return {o: np.asarray(y, np.float64) if y.dtype.kind == "f" else y for o, y in zip(outputs, results, strict=True)}
+    return {o: _wide(y) for o, y in zip(outputs, results, strict=True)}
+
+
+def _wide(y: np.ndarray) -> np.ndarray:
+    return np.asarray(y, {"f": np.float64, "c": np.complex128}.get(y.dtype.kind, y.dtype))

@@ -45,7 +45,10 @@ def test_what_draws_writes_or_is_a_users_own_is_not_run():
     x = np.ones(3, np.float64)
     assert run("torch", "aten.histc.default", [x, 3, 0.0, 2.0], {})[0].tolist() == [0, 3, 0]
     assert run("torch", "aten.bernoulli.default", [x], {}) is None
-    assert run("torch", "aten.add_.Tensor", [x, x], {}) is None
+    assert run("torch", "aten.add.out", [x, x], {"out": x}) is None
+    assert run("torch", "aten.random_.default", [x], {}) is None
+    assert run("torch", "aten.add_.Tensor", [x, x], {})[0].tolist() == [2, 2, 2]
+    assert x.tolist() == [1, 1, 1]
     assert run("torch", "aten.abs.default", [x], {"draws": [x]}) is None
     assert run("torch", "aten.no_such_operation.default", [x], {}) is None
     assert run("torch", "aten.sum.default", [x], {"dtype": "torch.os"}) is None
