@@ -211,7 +211,7 @@ def _packed(name: str, tensor: Any, roles: tuple[str, ...], *, transposed: bool)
     def make(v: Values) -> np.ndarray:
         return np.concatenate([v[r].T if transposed else v[r] for r in roles])
 
-    words = "q, k and v stacked" + (", transposed" if transposed else "")
+    words = "q k v stacked" + (", transposed" if transposed else "")
     return Writer(name, tuple(tensor.shape), roles, make, _assign(tensor), words)
 
 

@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from oracle.adapters.weights import Unit, Writer
 from oracle.writing import write
+
+_AS_IT_IS = "as it is"
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,30 @@ class Port:
         lines = ["  ".join([*(row[k].ljust(widths[k]) for k in range(3)), row[3]]).rstrip() for row in cells]
         lines.append(f"{len(self.rows)} arrays, {self.numbers} numbers: every array of the target")
         return "\n".join([*lines, *(f"note: {n}" for n in self.notes)])
+
+
+def rearranged(source: Unit, writer: Writer, more: list[str]) -> str:
+    """How an array of the target differs from the source's own, and what else was done to it."""
+    words = [w for w in (_between(source, writer), *more) if w != _AS_IT_IS]
+    return "; ".join(words) or _AS_IT_IS
+
+
+def _between(source: Unit, writer: Writer) -> str:
+    """From the source's own layout to the target's; each tells its own as seen from the canonical one."""
+    own = [w for w in source.writers if not set(writer.roles).isdisjoint(w.roles)]
+    if any((w.roles, w.words) == (writer.roles, writer.words) for w in own):
+        return _AS_IT_IS
+    if writer.words == _AS_IT_IS and own:
+        return ", ".join(_inverse(part) for part in own[0].words.split(", "))
+    return writer.words
+
+
+def _inverse(words: str) -> str:
+    """What undoes a rearrangement, in words."""
+    if words.startswith("gate "):
+        return "gates joined"
+    for one, other in (("joined", "split"), ("split", "joined"), ("stacked", "taken apart")):
+        if words.endswith(one):
+            return words.removesuffix(one) + other
+    first, to, second = words.removeprefix("gates ").partition(" to ")
+    return f"{'gates ' if words.startswith('gates ') else ''}{second} to {first}" if to else words

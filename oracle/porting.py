@@ -14,7 +14,7 @@ import numpy as np
 
 from oracle.adapters.weights import NEUTRAL, Unit, Values, Weights, Writer
 from oracle.errors import OracleError
-from oracle.port_report import Mapped, Port
+from oracle.port_report import Mapped, Port, rearranged
 
 _SHOWN = 6
 
@@ -169,13 +169,9 @@ def _writes(a: Unit, b: Unit, source: Weights, target: Weights) -> list[_Write]:
     writes = []
     for writer in b.writers:
         array = np.asarray(writer.make(values))
-        told = (
-            [writer.words]
-            + [words[r] for r in writer.roles if r in words]
-            + [filled[r] for r in writer.roles if r in filled]
-        )
+        more = [told[r] for told in (words, filled) for r in writer.roles if r in told]
         given = dict.fromkeys(names[r] for r in writer.roles if r in names)
-        row = Mapped(b.kind, " + ".join(given), writer.name, "; ".join(t for t in told if t), array.size)
+        row = Mapped(b.kind, " + ".join(given), writer.name, rearranged(a, writer, more), array.size)
         writes.append(_Write(writer, array, row))
     return writes
 

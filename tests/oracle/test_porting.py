@@ -133,7 +133,27 @@ def test_an_unknown_square_array_is_not_guessed():
         oracle.port(_Scale(3, 3), _TorchScale(3, 3))
     target = _TorchScale(4, 3)
     report = oracle.port(_Scale(3, 4), target)
-    assert [row.transform for row in report.rows] == ["as it is; transposed"]
+    assert [row.transform for row in report.rows] == ["transposed"]
+
+
+def test_between_models_of_one_framework_arrays_stay_as_they_are():
+    def made():
+        return nn.ModuleList([nn.Linear(8, 4), nn.Conv2d(3, 4, 3), nn.GRU(3, 4), nn.MultiheadAttention(8, 2)])
+
+    a, b = made(), made()
+    report = oracle.port(a, b)
+    assert {row.transform for row in report.rows} == {"as it is"}
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_the_way_back_is_told_as_such():
+    x = keras.Input((6, 6, 3))
+    layers = keras.layers
+    model = keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(x))))
+    other = nn.ModuleDict({"conv": nn.Conv2d(3, 4, 3), "dense": nn.Linear(4, 2)})
+    there, back = oracle.port(model, other), oracle.port(other, model)
+    assert [row.transform for row in there.rows] == ["...IO to OI...", "as it is", "transposed", "as it is"]
+    assert [row.transform for row in back.rows] == ["OI... to ...IO", "as it is", "transposed", "as it is"]
 
 
 def test_equal_names_decide_among_equal_layers():
