@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import hypothesis
+import pytest
 
 import oracle
 
@@ -13,3 +14,13 @@ sys.path.append(str(Path(__file__).parent))
 
 hypothesis.settings.register_profile("oracle", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("oracle")
+
+
+@pytest.fixture(autouse=True)
+def _mistakes_of_hypotheses_fail(monkeypatch):
+    """A hypothesis that fails by a mistake of its own costs a user that hypothesis; here it costs the test."""
+
+    def fail(what, error):
+        raise error
+
+    monkeypatch.setattr("oracle.unfit.mistaken", fail)
