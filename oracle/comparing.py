@@ -17,6 +17,7 @@ from oracle.alignment import Alignment, Divergence, Side, align, difference, nor
 from oracle.comparable import comparable, left_out
 from oracle.comparison import Cause, Comparison, DriftPart, Line, Meaning, Part, Target
 from oracle.compiled import ran
+from oracle.decided import decided_otherwise
 from oracle.drift import by_operation, by_step
 from oracle.elsewhere import elsewhere
 from oracle.errors import OracleError
@@ -111,7 +112,6 @@ def compare_traces(
     measured = [(pair, _target(side_a, side_b, pair)) for pair in pairs]
     targets = tuple(t for p, t in measured if p.step == last)
     different = [p for p, t in measured if not t.same]
-    stale = not_updated(side_a, side_b, different)
     progress(3, _PARTS)
     told = lambda done, stages: progress(3 * stages + done, _PARTS * stages)  # noqa: E731
     both = searchable(side_a, side_b, different)
@@ -119,13 +119,16 @@ def compare_traces(
     progress(4, _PARTS)
     alignment = align(side_a, side_b)
     findings = _accusations(side_a, side_b, alignment, pairs) if budgets else []
-    missing = missing_gradients(side_a, side_b)
-    verdict = Meaning.DIFFERENT if different or missing else Meaning.SAME_BEYOND_BUDGET if findings else Meaning.SAME
+    # What no edit of a program can bring about is proved in its own way.
+    beside = [*not_updated(side_a, side_b, different), *missing_gradients(side_a, side_b)]
+    if not different:
+        beside += decided_otherwise(side_a, side_b, alignment)
+    verdict = Meaning.DIFFERENT if different or beside else Meaning.SAME_BEYOND_BUDGET if findings else Meaning.SAME
     if verdict is Meaning.SAME_BEYOND_BUDGET:
         widest = max(measured, key=lambda m: m[1].difference.norm)[0]
         causes = [proved(f, (side_a, side_b), widest) for f in findings[:_MOST_ACCUSED]]
     else:
-        causes = [*(search.causes if search else ()), *stale, *missing]
+        causes = [*(search.causes if search else ()), *beside]
     return Comparison(
         names[0],
         names[1],
