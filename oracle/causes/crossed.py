@@ -1,0 +1,144 @@
+"""Attention across the batch: a layer without `batch_first` is given (batch, time, features) and attends from sample
+to sample where it should from step to step.
+
+    out[n, h, l] = sum_m softmax_m(scale q[n, h, l] . k[n, h, m]) v[n, h, m]     with n and l exchanged, and back
+
+Codes:
+    batch-first: the axis along which is attended is the other side's axis of samples.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from oracle.alignment import Side
+from oracle.causes import Candidate, Context, hypothesis
+from oracle.causes.attending import Attention, attentions, softmax
+from oracle.causes.local import Wanted, close, downstream, overridden, upstream
+from oracle.lowered import LoweredNode
+from oracle.network import Values
+from oracle.trace import references
+
+_REGION = 60
+_STEPS = 6
+_FIX = {
+    "torch": "nn.MultiheadAttention(..., batch_first=True) for (batch, time, features), False for (time, batch, features)",
+    "tensorflow": "attend along the axis of time: exchange the first two axes before attention, and back after it",
+    "jax": "attend along the axis of time: exchange the first two axes before attention, and back after it",
+}
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Queries, keys and values as (samples, heads, length, size) or (samples heads, length, size), and the result."""
+
+    node: LoweredNode
+    arrays: tuple[int, int, int]
+    scale: float
+    causal: bool
+
+    def crossed(self, heads: int, values: Values) -> np.ndarray:
+        """The result with samples and length exchanged, in the layout of the result itself."""
+        q, k, v = (self._exchanged(values[i], heads) for i in self.arrays)
+        scores = self.scale * (q @ np.swapaxes(k, -1, -2))
+        if self.causal:
+            scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        out = np.swapaxes(softmax(scores) @ v, 0, 2)
+        return out.reshape(values[self.arrays[0]].shape[:-1] + out.shape[-1:])
+
+    @staticmethod
+    def _exchanged(x: np.ndarray, heads: int) -> np.ndarray:
+        whole = x if x.ndim == 4 else x.reshape(-1, heads, *x.shape[1:])
+        return np.swapaxes(whole, 0, 2)
+
+
+@hypothesis(priority=9)
+def attends_across_the_batch(context: Context) -> Iterator[Candidate]:
+    """B's attention goes along one axis, A's along the other of samples and steps."""
+    wanted = Wanted(context)
+    for attention in attentions(context.b, context.at_b.region[:_REGION]):
+        for found in _heads(context.b, attention):
+            x = context.b.run.values[found.arrays[0]]
+            for heads in [1] if x.ndim == 4 else [n for n in range(1, x.shape[0] + 1) if x.shape[0] % n == 0]:
+                compute = functools.partial(found.crossed, heads)
+                waiting = wanted.find(compute(context.b.run.values))
+                if waiting is not None:
+                    yield _candidate(context, (found.node, wanted.node(waiting)), compute)
+
+
+def _candidate(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], compute: object) -> Candidate:
+    node, node_a = nodes
+    return Candidate(
+        "batch-first",
+        overridden(context.b, {node.outputs[0]: compute}),  # type: ignore[dict-item]
+        node_a,
+        node,
+        fix_a=_FIX[context.a.network.trace.framework],
+        fix_b=_FIX[context.b.network.trace.framework],
+        detail="attention goes along what is the axis of samples on the other side: one has batch_first, one has not",
+        tested=True,
+    )
+
+
+def _heads(side: Side, attention: Attention) -> Iterator[Heads]:
+    """The attention with its three arrays, where they can be told and its mask is none or causal."""
+    causal = attention.hidden is not None
+    if causal and not np.array_equal(attention.hidden, np.broadcast_to(*_later(attention.hidden))):
+        return
+    if attention.level is None:
+        arrays = tuple(next(references(i)) for i in attention.node.node.inputs[:3])
+        if all(side.run.values[i].ndim == 4 for i in arrays) and attention.scale:
+            yield from _square(side, Heads(attention.node, arrays, attention.scale, causal))
+        return
+    weighed = _product(side, downstream(side, attention.node.outputs[0], _STEPS), attention.node.outputs[0])
+    scored = _scores(side, attention)
+    if weighed is not None and scored is not None:
+        (node, value), (q, k, scale) = weighed, scored
+        yield from _square(side, Heads(node, (q, k, value), scale, causal))
+
+
+def _later(hidden: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+    return ~np.tri(*hidden.shape[-2:], dtype=bool), hidden.shape
+
+
+def _square(side: Side, found: Heads) -> Iterator[Heads]:
+    """Only where queries, keys and values have one length: else the axes cannot be exchanged."""
+    if len({side.run.values[i].shape[:-1] for i in found.arrays}) == 1:
+        yield found
+
+
+def _product(side: Side, nodes: Iterator[LoweredNode], probabilities: int) -> tuple[LoweredNode, int] | None:
+    """The node that weighs values by the probabilities, and the values."""
+    p = side.run.values[probabilities]
+    for node in nodes:
+        for i in node.reals:
+            v, out = side.run.values[i], side.run.values[node.outputs[0]]
+            fits = v.ndim in (3, 4) and v.shape[:-2] == p.shape[:-2] and v.shape[-2] == p.shape[-1]
+            if fits and out.shape == (*p.shape[:-1], v.shape[-1]) and close(p @ v, out):
+                return node, i
+    return None
+
+
+def _scores(side: Side, attention: Attention) -> tuple[int, int, float] | None:
+    """Queries, keys (as they lie before they are transposed) and the scale that make the attention's scores."""
+    assert attention.level is not None
+    scores = attention.scores(side.run.values)
+    for node in upstream(side, attention.level, _STEPS):
+        pairs = [(i, j) for i in node.reals for j in node.reals if i != j]
+        for q, turned in pairs:
+            for k in (turned, *(i for n in upstream(side, turned, 2) for i in n.reals)):
+                x, y = side.run.values[q], side.run.values[k]
+                if (
+                    x.ndim not in (3, 4)
+                    or x.ndim != y.ndim
+                    or x.shape[:-2] != y.shape[:-2]
+                    or x.shape[-1] != y.shape[-1]
+                ):
+                    continue
+                made = x @ np.swapaxes(y, -1, -2)
+                scale = float(np.vdot(made, scores) / (np.vdot(made, made) or 1.0)) if made.shape == scores.shape else 0
+                if scale > 0 and close(scale * made, scores):
+                    return q, k, scale
+    return None
