@@ -1,6 +1,6 @@
 """Attention found in a network, fused or in several operations: scores, mask, probabilities, and what they weigh.
 
-out = softmax(scores + mask) values,    scores = scale queries keys^T
+out = softmax(shift(scores)) values,    scores = scale queries keys^T,    shift: a mask, or a bias on the scores
 """
 
 from collections.abc import Callable, Iterator
@@ -11,27 +11,28 @@ import scipy.special as sp
 
 from oracle.alignment import Side
 from oracle.causes.local import close, overridden, upstream
+from oracle.causes.shifts import HIDDEN, Shift, read_shift
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
 
 _UPSTREAM = 14
-# A score that lies this far below the others takes no part: exp(-30) is below a rounding of float32.
-HIDDEN = 30.0
+# Steps between a product's operand and the stored array that it merely rearranges.
+_CHAIN = 6
 
 
 @dataclass(frozen=True)
 class Attention:
-    """One softmax over keys: where its scores are, before any mask, and which of them are hidden.
+    """One softmax over keys: its scores before any mask, and the mask or bias on them.
 
     `scores` makes them, scaled, of the side's values, keys last (`level` is the value that holds them, if one does);
-    `hidden` is true where a score takes no part, None where all do; `node` makes the probabilities, or the attention's
-    output where it is fused; `edit` puts other probabilities in their place, given as a function of the scores.
-    `size` is the head's, `scale` the factor of the sums.
+    `shift` is what is done to them before the softmax; `node` makes the probabilities, or the attention's output where
+    it is fused; `edit` puts other probabilities in their place, given as a function of the scores. `size` is the
+    head's (zero where no queries and keys are multiplied), `scale` the factor of the sums.
     """
 
     node: LoweredNode
     scores: Callable[[Values], np.ndarray]
-    hidden: np.ndarray | None
+    shift: Shift
     edit: Callable[[Callable[[np.ndarray], np.ndarray]], Edits]
     size: int
     scale: float | None = None
@@ -64,17 +65,15 @@ def _decomposed(side: Side, node: LoweredNode) -> Iterator[Attention]:
         return
     final = side.run.values[logits].reshape(y.shape)
     before = [logits, *(i for n in upstream(side, logits, _UPSTREAM) for i in n.reals)]
+    summands = _summands(side, logits)
     for level in dict.fromkeys(before):
         scores = side.run.values[level]
         if scores.size != y.size or not np.all(np.isfinite(scores)) or _spread(scores) > 100 * HIDDEN:
             continue
-        hidden = final < scores.reshape(y.shape) - HIDDEN
-        if not np.allclose(final[~hidden], scores.reshape(y.shape)[~hidden], rtol=1e-9):
-            continue
-        yield Attention(
-            node, _reader(level, y.shape), hidden if hidden.any() else None, _replacing(side, node, level, y.shape),
-            *_head(side, level), level,
-        )  # fmt: skip
+        shift = read_shift(scores.reshape(y.shape), final, biased=level in summands)
+        if shift is not None:
+            edit = _replacing(side, node, level, y.shape)
+            yield Attention(node, _reader(level, y.shape), shift, edit, *_head(side, level), level)
 
 
 def _is_distribution(y: np.ndarray) -> bool:
@@ -84,6 +83,29 @@ def _is_distribution(y: np.ndarray) -> bool:
 
 def _spread(x: np.ndarray) -> float:
     return float(np.max(x, initial=0.0) - np.min(x, initial=0.0))
+
+
+def _summands(side: Side, logits: int) -> set[int]:
+    """The values to which only biases that no parameter makes are added on the way to the logits."""
+    found, wanted = set(), [logits]
+    while wanted:
+        level = wanted.pop()
+        producer = side.producers.get(level)
+        if producer is None or len(producer.reals) != 2 or "add" not in producer.node.op.lower():
+            continue
+        for scores, bias in (producer.reals, producer.reals[::-1]):
+            same = side.run.values[scores].size == side.run.values[level].size
+            if same and scores not in found and _is_fixed(side, bias):
+                found.add(scores)
+                wanted.append(scores)
+    return found
+
+
+def _is_fixed(side: Side, value: int) -> bool:
+    """Whether no input of real numbers and no parameter reaches the value."""
+    read = [i for n in upstream(side, value, 4 * _UPSTREAM) for i in n.reals]
+    leaves = [i for i in (value, *read) if i not in side.producers]
+    return all(side.network.trace.values[i].role not in ("input", "parameter") for i in leaves)
 
 
 def _reader(level: int, shape: tuple[int, ...]) -> Callable[[Values], np.ndarray]:
@@ -100,24 +122,36 @@ def _replacing(
 
 
 def _head(side: Side, level: int) -> tuple[int, float | None]:
-    """The length of the axis over which the scores are summed, and by what the sums are multiplied."""
+    """The length of the axis over which queries and keys are summed, and by what the sums are multiplied."""
     scores = side.run.values[level]
     for node in (n for k in [level] for n in upstream(side, k, 6)):
         shapes = [side.run.values[i].shape for i in node.reals]
         made = side.run.values[node.outputs[0]]
         if len(shapes) == 2 and all(len(s) >= 2 for s in shapes) and made.size == scores.size:
+            if any(_is_stored(side, i) for i in node.reals):
+                continue  # a dense layer makes these scores
             common = [n for n in shapes[0] if n in shapes[1]]
             norm = float(np.linalg.norm(made))
             return (common[-1] if common else shapes[0][-1]), float(np.linalg.norm(scores)) / norm if norm else None
     return 0, None
 
 
+def _is_stored(side: Side, value: int) -> bool:
+    """Whether the value is a stored array, as it is or rearranged."""
+    for _ in range(_CHAIN):
+        producer = side.producers.get(value)
+        if producer is None:
+            return side.network.trace.values[value].role != "input"
+        if len(producer.reals) != 1:
+            return False
+        value = producer.reals[0]
+    return False
+
+
 def _fused(side: Side, node: LoweredNode) -> Iterator[Attention]:
     """Queries, keys and values (..., length, size) are the first three inputs."""
-    if len(node.reals) < 1:
-        return
     ids = [v for v in _first_three(node) if v is not None]
-    if len(ids) != 3:
+    if len(ids) != 3 or len({side.run.values[i].shape[:-2] for i in ids}) > 1:
         return
     q, k, v = ids
     size = side.run.values[q].shape[-1]
@@ -128,20 +162,39 @@ def _fused(side: Side, node: LoweredNode) -> Iterator[Attention]:
 
     own = scores(side.run.values)
     out = side.run.values[node.outputs[0]]
-    for hidden in (None, np.tri(*own.shape[-2:]) == 0):
-        masked = own if hidden is None else np.where(hidden, -np.inf, own)
-        if close(softmax(masked) @ side.run.values[v], out):
-            yield Attention(node, scores, hidden, _weighing(side, node, scores, v), size, scale)
+    causal = np.where(np.tri(*own.shape[-2:]) > 0, 0.0, -np.inf)
+    masks = [m for m in (_additive(side.run.values[i]) for i in node.node.reads if i not in ids) if _fits(m, own)]
+    for bias in (0.0, causal, *masks, *(m + causal for m in masks)):
+        final = own + bias
+        if close(_weighted(softmax(final), side.run.values[v]), out):
+            shift = read_shift(own, final, biased=True)
+            if shift is not None:
+                yield Attention(node, scores, shift, _weighing(side, node, scores, v), size, scale)
+            return
+
+
+def _additive(mask: np.ndarray) -> np.ndarray:
+    return np.where(mask, 0.0, -np.inf) if mask.dtype.kind == "b" else mask
+
+
+def _fits(mask: np.ndarray, scores: np.ndarray) -> bool:
+    sizes = zip(mask.shape[::-1], scores.shape[::-1], strict=False)
+    return 2 <= mask.ndim <= scores.ndim and all(m in (1, n) for m, n in sizes)
 
 
 def _first_three(node: LoweredNode) -> list[int | None]:
     return [i["value"] if isinstance(i, dict) and "value" in i else None for i in node.node.inputs[:3]]
 
 
+def _weighted(probabilities: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The sums of values; zero where every score is hidden, as fused kernels have it."""
+    return np.nan_to_num(probabilities) @ v
+
+
 def _weighing(
     side: Side, node: LoweredNode, scores: Callable[[Values], np.ndarray], v: int
 ) -> Callable[[Callable[[np.ndarray], np.ndarray]], Edits]:
     def edit(probabilities: Callable[[np.ndarray], np.ndarray]) -> Edits:
-        return overridden(side, {node.outputs[0]: lambda values: probabilities(scores(values)) @ values[v]})
+        return overridden(side, {node.outputs[0]: lambda values: _weighted(probabilities(scores(values)), values[v])})
 
     return edit

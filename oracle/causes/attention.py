@@ -1,4 +1,4 @@
-"""Attention under another scale or mask: 1/sqrt(d) left out, a causal mask missing or shifted, padding attended to."""
+"""Attention under another scale, mask or bias: 1/sqrt(d) left out, a causal mask shifted, padding attended to."""
 
 import functools
 import itertools
@@ -13,12 +13,12 @@ from oracle.causes import Candidate, Context, after, hypothesis
 from oracle.causes.attending import Attention, attentions, softmax
 from oracle.causes.local import Wanted, soon
 from oracle.causes.masks import padded_steps
+from oracle.causes.shifts import NO_MASK, Shift, causal, hiding
 from oracle.lowered import LoweredNode
 from oracle.network import Edits
 
 _REGION = 60
 _SOON = 14
-_LEAKS = (1e4, 1e3, 100.0, 10.0, 1.0)
 Probabilities = Callable[[np.ndarray], np.ndarray]
 
 
@@ -57,58 +57,45 @@ def _scores_scaled(context: Context, attention: Attention) -> Iterator[Variant]:
 
 def _scaled_and_masked(context: Context, wanted: Wanted, attention: Attention) -> Iterator[Candidate]:
     """Another scale and another mask together, where a fused operation shows neither by itself."""
-    own = _described(attention.hidden)
-    masks = list(_masks(context, attention))
+    own = attention.shift
+    others = list(_shifts(context, attention))
     for factor, words in _scales(context, attention):
-        alone = attention.edit(functools.partial(_scaled, factor, attention.hidden))
-        for hidden, name in masks:
-            both = attention.edit(functools.partial(_scaled, factor, hidden))
-            found = _tested(context, wanted, attention, Variant("attention-mask", name, own, both))
+        alone = attention.edit(functools.partial(_scaled, factor, own))
+        for other in others:
+            both = attention.edit(functools.partial(_scaled, factor, other))
+            found = _tested(context, wanted, attention, Variant("attention-mask", other.words, own.words, both))
             if found is not None:
                 scale = _candidate(context, (attention.node, found.node_a), Variant("attention-scale", *words, alone))
                 yield replace(scale, also=(found,))
 
 
 def _variants(context: Context, attention: Attention) -> Iterator[Variant]:
-    def variant(code: str, words: tuple[str, str], probabilities: Probabilities) -> Variant:
-        return Variant(code, *words, attention.edit(probabilities))
-
-    own = _described(attention.hidden)
+    own = attention.shift
     for factor, words in _scales(context, attention):
-        yield variant("attention-scale", words, functools.partial(_scaled, factor, attention.hidden))
-    for hidden, name in _masks(context, attention):
-        yield variant("attention-mask", (name, own), functools.partial(_masked, hidden))
-        for kind, compute in _leaking(hidden):
-            yield variant("attention-mask", (f"{name}, {kind}", own), compute)
-    for kind, compute in _leaking(attention.hidden):
-        yield variant("attention-mask", (f"{own}, {kind}", own), compute)
+        yield Variant("attention-scale", *words, attention.edit(functools.partial(_scaled, factor, own)))
+    for other in _shifts(context, attention):
+        edits = attention.edit(functools.partial(_scaled, 1.0, other))
+        yield Variant(_code(own, other), other.words, own.words, edits)
+        if other.hidden is not None:
+            yield _late(attention, other)
+    if own.hidden is not None:
+        yield _late(attention, own)
 
 
-def _scaled(factor: float, hidden: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
-    return _masked(hidden, factor * scores)
+def _scaled(factor: float, shift: Shift, scores: np.ndarray) -> np.ndarray:
+    return softmax(shift.logits(factor * scores))
 
 
-def _masked(hidden: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
-    return softmax(scores if hidden is None else np.where(hidden, -np.inf, scores))
+def _late(attention: Attention, shift: Shift) -> Variant:
+    """The mask of `shift` after the softmax: the probabilities no longer sum to one."""
+    edits = attention.edit(lambda scores: np.where(shift.hidden, 0.0, softmax(scores)))
+    return Variant("attention-mask", f"{shift.words}, masked after the softmax", attention.shift.words, edits)
 
 
-def _leaking(hidden: np.ndarray | None) -> Iterator[tuple[str, Probabilities]]:
-    """Masks that hide incompletely: a finite value added, zeros for scores, a mask after the softmax."""
-    if hidden is None:
-        return
-    for value in _LEAKS:
-        yield f"masked by adding -{value:g}", functools.partial(_added, hidden, value)
-        yield f"masked scores set to -{value:g}", functools.partial(_filled, hidden, value)
-    yield "masked scores set to 0", lambda scores: softmax(np.where(hidden, 0.0, scores))
-    yield "masked after the softmax", lambda scores: np.where(hidden, 0.0, softmax(scores))
-
-
-def _added(hidden: np.ndarray, value: float, scores: np.ndarray) -> np.ndarray:
-    return softmax(scores - value * hidden)
-
-
-def _filled(hidden: np.ndarray, value: float, scores: np.ndarray) -> np.ndarray:
-    return softmax(np.where(hidden, -value, scores))
+def _code(own: Shift, other: Shift) -> str:
+    """The mask; a bias of positions where both hide the same."""
+    codes = [s.code for s in (own, other) if s.code != "attention-mask"]
+    return codes[0] if codes and own.hides_as(other) else "attention-mask"
 
 
 def _scales(context: Context, attention: Attention) -> Iterator[tuple[float, tuple[str, str]]]:
@@ -134,43 +121,24 @@ def _scales(context: Context, attention: Attention) -> Iterator[tuple[float, tup
             yield scale / own, (f"the scale {name}", f"the scale {present}")
 
 
-def _masks(context: Context, attention: Attention) -> Iterator[tuple[np.ndarray | None, str]]:
-    """What may be hidden: nothing, later or earlier positions, padding, both, or the opposite of what is."""
-    own = attention.hidden
-    scores = attention.scores(context.b.run.values)
-    causal = _causal(*scores.shape[-2:])
-    padding = [(np.broadcast_to(p, scores.shape), w) for p, w in padded_steps(context, scores.shape)]
-    found: list[tuple[np.ndarray | None, str]] = [(None, "no mask")] if own is not None else []
-    theirs = [a.hidden for a in attentions(context.a, context.at_a.region[:_REGION])]
-    found += [(h.reshape(scores.shape), _described(h)) for h in theirs if h is not None and h.size == scores.size]
-    if own is not None:
-        found.append((~own, "the mask inverted"))
-    found += [(np.broadcast_to(c, scores.shape), w) for c, w in causal]
-    found += padding
-    found += [(np.broadcast_to(c, scores.shape) | p, f"{w} and {v}") for c, w in causal for p, v in padding]
-    if own is not None:
-        found += [(own | p, f"{_described(own)} and {w}") for p, w in padding]
-    for hidden, name in found:
-        same = hidden is own or (hidden is not None and own is not None and np.array_equal(hidden, own))
-        if not same:
-            yield hidden, name
-
-
-def _causal(rows: int, columns: int) -> list[tuple[np.ndarray, str]]:
-    shifts = {0: "later positions hidden", -1: "later positions and the own one hidden", 1: "all but the next hidden"}
-    if columns != rows:
-        shifts[columns - rows] = "later positions hidden, counted from the end"
-    found = [(~np.tri(rows, columns, k, dtype=bool), w) for k, w in shifts.items()]
-    return [*found, (np.tri(rows, columns, -1, dtype=bool), "earlier positions hidden")]
-
-
-def _described(hidden: np.ndarray | None) -> str:
-    if hidden is None:
-        return "no mask"
-    for pattern, words in _causal(*hidden.shape[-2:]):
-        if np.array_equal(hidden, np.broadcast_to(pattern, hidden.shape)):
-            return words
-    return f"{hidden.mean():.0%} of the scores hidden"
+def _shifts(context: Context, attention: Attention) -> Iterator[Shift]:
+    """What A may do to the scores: nothing, what its attentions do, or hide positions, padding, or the opposite."""
+    own, scores = attention.shift, attention.scores(context.b.run.values)
+    shape = scores.shape
+    positions = [(np.broadcast_to(c, shape), w) for c, w in causal(*shape[-2:])]
+    padding = [(np.broadcast_to(p, shape), w) for p, w in padded_steps(context, shape)]
+    found = [NO_MASK]
+    for theirs in attentions(context.a, context.at_a.region[:_REGION]):
+        at = theirs.scores(context.a.run.values).shape
+        if math.prod(at) == scores.size:
+            found.append(theirs.shift.reshaped(shape, at))
+    if own.hidden is not None:
+        found.append(hiding(~own.hidden, "the mask inverted"))
+    found += [hiding(h, w) for h, w in (*positions, *padding)]
+    found += [hiding(c | p, f"{w} and {v}") for c, w in positions for p, v in padding]
+    if own.hidden is not None:
+        found += [hiding(own.hidden | p, f"{own.words} and {w}") for p, w in padding]
+    yield from (shift for shift in found if not (shift.plain and own.plain and shift.hides_as(own)))
 
 
 def _tested(context: Context, wanted: Wanted, attention: Attention, variant: Variant) -> Candidate | None:
@@ -194,6 +162,9 @@ def _candidate(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], 
 
 
 _OPTIONS = {
+    ("torch", "positional-encoding"): "a float attn_mask= is added to the scores",
+    ("tensorflow", "positional-encoding"): "add the bias to the scores before the softmax",
+    ("jax", "positional-encoding"): "jax.nn.dot_product_attention(..., bias=)",
     ("torch", "attention-scale"): "F.scaled_dot_product_attention(q, k, v, scale=...), or a factor of q @ k.mT",
     ("torch", "attention-mask"): "attn_mask=, is_causal=, key_padding_mask=; True of a boolean attn_mask takes part",
     ("tensorflow", "attention-scale"): "a factor of the scores; keras.layers.MultiHeadAttention has 1/sqrt(key_dim)",

@@ -1,4 +1,4 @@
-"""Which steps of a sequence may be padding: zero rows, padding tokens, lengths, and masks that a model was given."""
+"""Which steps of a sequence may be padding: zero rows, padding tokens, lengths, and masks given or computed."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -46,7 +46,8 @@ def padded_steps(context: Context, shape: tuple[int, ...]) -> list[tuple[np.ndar
 
 def _every(context: Context, x: int, time: int) -> Iterator[Mask]:
     shape = context.b.run.values[x].shape[:2]
-    yield Mask(lambda values: np.any(values[x] != 0, -1), "the steps that are all zero skipped")
+    for value in (x, *_inputs(context.b, shape)):
+        yield Mask(functools.partial(_nonzero, value), "the steps that are all zero skipped")
     for side, own in ((context.b, True), (context.a, False)):
         for leaf, array in _integers(side):
             squeezed = np.squeeze(array)
@@ -56,6 +57,53 @@ def _every(context: Context, x: int, time: int) -> Iterator[Mask]:
             elif array.ndim == 1 and array.size == shape[1 - time] and array.dtype.kind in "iu":
                 for mask in _of_lengths(array, shape[time]):
                     yield _turned(mask, shape, time)
+        for value in _marks(side, shape, time):
+            for mask in _of_marks(side, value, shape, own):
+                yield _turned(mask, shape, time)
+
+
+def _inputs(side: Side, shape: tuple[int, ...]) -> Iterator[int]:
+    """Inputs (batch, time, features) with these first two axes."""
+    for i, value in side.network.trace.values.items():
+        if value.role == "input" and side.run.values[i].ndim == 3 and side.run.values[i].shape[:2] == shape:
+            yield i
+
+
+def _nonzero(value: int, values: Values) -> np.ndarray:
+    return np.any(values[value] != 0, -1)
+
+
+def _marks(side: Side, shape: tuple[int, ...], time: int) -> Iterator[int]:
+    """Values, given or computed, of zeros and ones: one for each step, or for each step of each sequence."""
+    for i, array in side.run.values.items():
+        if array.size in (shape[0] * shape[1], shape[time]) and array.dtype.kind in "fb":
+            squeezed = np.squeeze(array)
+            fitting = squeezed.shape in (shape, shape[::-1], (shape[time],))
+            if fitting and bool(np.all((array == 0) | (array == 1))):
+                yield i
+
+
+def _of_marks(side: Side, value: int, shape: tuple[int, ...], own: bool) -> Iterator[Mask]:
+    for hidden in (0, 1):
+        array = np.squeeze(side.run.values[value]) != hidden
+        of = functools.partial(_marked, value, hidden) if own else _constant(array)
+        words = "the masked steps skipped"
+        yield Mask(of, words) if array.ndim == 2 else Mask(_for_all(of, shape), words)
+
+
+def _marked(value: int, hidden: int, values: Values) -> np.ndarray:
+    return np.squeeze(values[value]) != hidden
+
+
+def _for_all(of: Callable[[Values], np.ndarray], shape: tuple[int, ...]) -> Callable[[Values], np.ndarray]:
+    """The mask (time,) for every sequence, as (batch, time)."""
+
+    def array(values: Values) -> np.ndarray:
+        one = of(values)
+        batch = shape[0] if shape[1] == one.size else shape[1]
+        return np.broadcast_to(one, (batch, one.size))
+
+    return array
 
 
 def _turned(mask: Mask, shape: tuple[int, ...], time: int) -> Mask:
@@ -73,16 +121,12 @@ def _turned(mask: Mask, shape: tuple[int, ...], time: int) -> Mask:
 def _integers(side: Side) -> Iterator[tuple[int, np.ndarray]]:
     trace = side.network.trace
     for i, array in side.run.values.items():
-        if array.dtype.kind in "iub" and i in trace.values and trace.values[i].role in _LEAVES:
+        if array.dtype.kind in "iu" and i in trace.values and trace.values[i].role in _LEAVES:
             yield i, array
 
 
 def _of_tokens(side: Side, leaf: int, own: bool) -> Iterator[Mask]:
     array = np.squeeze(side.run.values[leaf])
-    if array.dtype.kind == "b":
-        for turned in (False, True):
-            yield Mask(_constant(array ^ turned), "the masked steps skipped")
-        return
     for token in dict.fromkeys([0, *(int(t) for t in (*array[:, -1], *array[-1, :]))]):
         words = f"the steps of token {token} skipped"
         yield Mask(functools.partial(_unlike, leaf, token) if own else _constant(array != token), words)

@@ -91,6 +91,8 @@ def _named(context: Context, read: tuple[LoweredNode, int], x: np.ndarray, y: np
         return "dropout", "dropout-active"
     if context.kind == "gradients" and len(node.reals) == 2 and "add" in node.node.op.lower():
         return "a second use of the same weight", "weights-shared"
+    if _keeps_or_zeroes(context.b, node, origin):
+        return "a mask of zeros and ones", "masking"
     for name, (function, code) in FUNCTIONS.items():
         with np.errstate(all="ignore"):
             if np.allclose(function(x), y, rtol=1e-9, atol=1e-300, equal_nan=True):
@@ -134,6 +136,20 @@ def _does(side: Side, node: LoweredNode, stem: str) -> bool:
     x, y = side.run.values[node.reals[0]], side.run.values[node.outputs[0]]
     with np.errstate(all="ignore"):
         return x.shape == y.shape and bool(np.allclose(FUNCTIONS[stem][0](x), y, rtol=1e-9, atol=1e-300))
+
+
+def _keeps_or_zeroes(side: Side, node: LoweredNode, origin: int) -> bool:
+    """Whether the node multiplies by zeros and ones, or sets to zero where told, and `origin` does not tell where."""
+    x, y = side.run.values[origin], side.run.values[node.outputs[0]]
+    kept = y.reshape(x.shape) == x
+    if origin not in node.reals or kept.all() or not kept.any() or np.any(y.reshape(x.shape)[~kept]):
+        return False
+    marks = [i for i in node.reads if i != origin and side.run.values[i].size > 1 and _is_marking(side.run.values[i])]
+    return any(not any(origin in n.reads for n in upstream(side, i, _BESIDE)) for i in marks)
+
+
+def _is_marking(array: np.ndarray) -> bool:
+    return array.dtype.kind == "b" or bool(np.all((array == 0) | (array == 1)) and np.ptp(array) == 1)
 
 
 def _is_random(context: Context, value: int) -> bool:

@@ -69,6 +69,10 @@ def _rounded(context: Context, bits: int) -> Iterator[tuple[int, int]]:
 
 def _is_rounding(x: np.ndarray, y: np.ndarray, bits: int) -> bool:
     """Whether `y` is `x` to nearest in so many bits, whichever way ties go."""
+    finite = np.isfinite(x)
+    if not np.array_equal(finite, np.isfinite(y)):
+        return False
+    x, y = x[finite], y[finite]
     return bool(np.all(np.abs(x - y) <= 2.0**-bits * np.maximum(np.abs(x), np.abs(y))))
 
 

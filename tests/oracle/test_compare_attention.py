@@ -82,7 +82,33 @@ def rotated(interleaved=False, base=1e4, first=0):
     return lambda q, k, v: core()(turn(q), turn(k), v)
 
 
+PAD = (torch.arange(5) < torch.tensor([[3], [5]]))[:, None, None, :]
+
+
+def padded(scores):
+    return PAD.expand(scores.shape)
+
+
+def added(fill):
+    def run(q, k, v):
+        scores = q @ k.mT * q.shape[-1] ** -0.5
+        return (scores + torch.where(causal()(scores), 0.0, fill)).softmax(-1) @ v
+
+    return run
+
+
 CORES = {
+    "padding the other way": ("attention-mask", core(keep=padded), core(keep=lambda scores: ~padded(scores))),
+    "padding the other way, fused": ("attention-mask", fused(attn_mask=PAD), fused(attn_mask=~PAD)),
+    "transposed": ("attention-mask", core(keep=causal()), core(keep=lambda scores: causal()(scores).T)),
+    "ones and zeros added": ("attention-mask", fused(attn_mask=PAD), fused(attn_mask=PAD.float())),
+    "too small a fill": ("attention-mask", added(-1e9), added(-2.0)),
+    "two small fills": ("attention-mask", added(-3.0), added(-10.0)),
+    "padding beside causal": (
+        "attention-mask",
+        core(keep=lambda scores: padded(scores) & causal()(scores)),
+        fused(is_causal=True),
+    ),
     "no scale": ("attention-scale", core(), core(1.0)),
     "1/d": ("attention-scale", core(), core(1 / 8)),
     "the model's size": ("attention-scale", fused(), core(24**-0.5)),
@@ -135,6 +161,28 @@ def test_scale_and_mask_are_named_together():
 
 def test_heads_split_the_other_way():
     _one(compare(Attention(core(), 6), Attention(core(), 6, split=False), X, budgets=False), "head-layout")
+
+
+H, READ = nn.Linear(24, 6), nn.Linear(6, 4)
+KEEP = PAD[:, 0, 0, :, None].float()
+POOLS = {
+    "mean": (lambda h, keep: (h * keep).sum(1) / keep.sum(1), lambda h, keep: h.mean(1)),
+    "sum": (lambda h, keep: (h * keep).sum(1), lambda h, keep: h.sum(1)),
+    "maximum": (lambda h, keep: h.masked_fill(keep == 0, -1e9).amax(1), lambda h, keep: h.amax(1)),
+    "divisor": (lambda h, keep: (h * keep).sum(1) / keep.sum(1), lambda h, keep: (h * keep).sum(1) / h.shape[1]),
+    "outputs": (lambda h, keep: h * keep, lambda h, keep: h),
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_padded_steps_are_left_out_of_a_pool(name):
+    a, b = ((lambda x, f=f: READ(f(H(x).tanh(), KEEP))) for f in POOLS[name])
+    _one(compare(a, b, X.flip(1), budgets=False), "masking")
+
+
+def test_a_softmax_that_is_no_attention_has_no_attention_scale():
+    found = compare(lambda x: READ(H(x).softmax(-1)), lambda x: READ((H(x) / 6**0.5).softmax(-1)), X, budgets=False)
+    _one(found, "constant-factor")
 
 
 def _embedded(padded):
