@@ -298,4 +298,5 @@ def proved(finding: Finding, sides: tuple[Side, Side], pair: Pair) -> Cause:
         fix if side is a else "",
         fix if side is b else "",
         f"{where} of {finding.accused.side} errs by {finding.accused.budget_used:.3g} times its rounding budget",
+        target=pair.kind,
     )

@@ -57,9 +57,12 @@ class Target:
 class Cause:
     """A named and proved cause.
 
-    `share` is the part of the semantic difference that the edit removed (where several causes act, of what the earlier
-    ones left), `residual` the norm that remained after it. `fix_a` or `fix_b` is what either side writes to mean what
-    the other means; `fix` is both. `reproduction` is a script that shows the two numbers.
+    `share` is its part of the semantic difference of the `target` ("outputs", "loss", "gradients", "parameters",
+    "buffers") at which it was found: of g_(k-1) - g_k, which the edit of the k-th cause takes away, the part along the
+    whole g_0, <g_(k-1) - g_k, g_0> / |g_0|^2. The shares at a target sum to one where nothing remains; a cause that
+    hides part of another's effect has a negative one. `before` and `residual` are the norms |g_(k-1)| and |g_k|.
+    `fix_a` or `fix_b` is what either side writes to mean what the other means; `fix` is both. `reproduction` is a
+    script that shows the two numbers.
     """
 
     code: str
@@ -72,6 +75,7 @@ class Cause:
     fix_b: str
     detail: str
     reproduction: str = ""
+    target: str = ""
 
     @property
     def fix(self) -> str:

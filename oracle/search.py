@@ -20,6 +20,7 @@ from oracle.comparison import Cause
 from oracle.network import Edits, Values
 from oracle.noise import means_the_same
 from oracle.pairing import Pair, pair_inputs
+from oracle.proofs import Proof, note, share
 from oracle.reproducing import reproduction
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
 from oracle.unfit import attempt, mistakes
@@ -58,6 +59,7 @@ class Search:
         self.parting: tuple[Divergence, Divergence] | None = None
         self.edits_a, self.edits_b = Edits(), Edits()
         self.whole = 0.0
+        self.origin: State | None = None
 
     def run(self, progress: Progress = lambda done, total: None) -> "Search":
         """Search stage by stage."""
@@ -111,7 +113,7 @@ class Search:
         An edit that aligns nodes but moves the targets further apart is taken on trust: where the search then ends
         without a named cause for the rest, it is taken back, and not tried again.
         """
-        self.whole = state.remaining
+        self.whole, self.origin = state.remaining, state
         if state.stage.kind == "gradients":
             state, explained = self._differentiated(state)
             if explained:
@@ -171,8 +173,9 @@ class Search:
         trial = Trial(state, candidate, exchanged)
         tried = trial.applied(composed(candidate.all_edits, trial.before))
         settled = self._settled(tried)
-        before, after = (state.remaining, tried.remaining) if settled else (held.error(), 0.0)
-        self._note(turned(candidate) if exchanged else candidate, before, after, reproduction(state, tried))
+        shown = (share(state, state, tried), state.remaining, tried.remaining) if settled else (1.0, held.error(), 0.0)
+        proof = Proof(*shown, state.stage.kind, reproduction(state, tried))
+        note(self.causes, turned(candidate) if exchanged else candidate, proof)
         return tried, settled or known
 
     def _leave_open(self, state: State) -> None:
@@ -262,48 +265,19 @@ class Search:
 
     def _record(self, candidate: Candidate, before: State, after: State) -> None:
         """Note the cause, and those that were proved together with it, each with what it leaves of the difference."""
-        remaining, script = before.remaining, reproduction(before, after)
-        for cause, left in zip((candidate, *candidate.also), self._proofs(candidate, before, after), strict=True):
-            self._note(cause, remaining, left, script)
-            remaining = left
+        script, kind = reproduction(before, after), before.stage.kind
+        for cause, state in zip((candidate, *candidate.also), self._joint(candidate, before, after), strict=True):
+            part = share(self.origin or before, before, state)
+            note(self.causes, cause, Proof(part, before.remaining, state.remaining, kind, script))
+            before = state
 
-    def _proofs(self, candidate: Candidate, before: State, after: State) -> list[float]:
-        """What remains after each of the joint edits in turn."""
-        if not candidate.also:
-            return [after.remaining]
-        left, edits = [], Edits()
-        for part in (candidate, *candidate.also[:-1]):
+    def _joint(self, candidate: Candidate, before: State, after: State) -> list[State]:
+        """The state after each of the joint edits in turn."""
+        found, edits = [], Edits()
+        for part in (candidate, *candidate.also)[: len(candidate.also)]:
             edits = edits | part.edits
-            trial = Trial(before, candidate, exchanged=False)
-            left.append(trial.applied(composed(edits, before.edits_b)).remaining)
-        return [*left, after.remaining]
-
-    def _note(self, candidate: Candidate, before: float, after: float, script: str) -> None:
-        cause = Cause(
-            candidate.code,
-            place(candidate.node_a),
-            place(candidate.node_b),
-            _share(before, after),
-            after,
-            before,
-            candidate.fix_a,
-            candidate.fix_b,
-            candidate.detail.replace("{A}", "A").replace("{B}", "B"),
-            script,
-        )
-        same = [c for c in self.causes if (c.code, c.fix) == (cause.code, cause.fix)]
-        if same:  # the same cause acts again, in the backward pass, in the next step or on another path
-            first = same[0]
-            if before <= first.residual * (1 + CLOSE):
-                share = _share(first.before, after)
-                self.causes[self.causes.index(first)] = replace(first, residual=after, share=share)
-        else:
-            self.causes.append(cause)
-
-
-def _share(before: float, after: float) -> float:
-    """The part of the difference that an edit removed; all of it where the difference was no number."""
-    return 1 - after / before if before and math.isfinite(before) else 1.0 if math.isfinite(after) else 0.0
+            found.append(Trial(before, candidate, exchanged=False).applied(composed(edits, before.edits_b)))
+        return [*found, after]
 
 
 def _plain(network: object, node: object) -> Callable[[Values], Values]:

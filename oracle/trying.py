@@ -92,6 +92,17 @@ class State:
         left, size = (math.hypot(*numbers) for numbers in (parts, sizes))
         return 0.0 if left <= FINE * size else left
 
+    @property
+    def gap(self) -> np.ndarray | None:
+        """The semantic difference over the targets as one vector, in A's layout; None where sizes differ."""
+        found = []
+        for pair in self.stage.pairs:
+            x, y = self.a.run.values[pair.a], self.b.run.values[pair.b]
+            if x.size != y.size:
+                return None
+            found.append(difference(x, pair.in_layout_of_a(x, y)).reshape(-1))
+        return np.concatenate(found)
+
     def context(self, exchanged: bool) -> Context:
         """What hypotheses look at; `exchanged` makes A the side that is edited."""
         kind, pairs = self.stage.kind, self.stage.pairs
