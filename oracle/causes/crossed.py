@@ -84,8 +84,11 @@ def _candidate(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], 
 
 def _heads(side: Side, attention: Attention) -> Iterator[Heads]:
     """The attention with its three arrays, where they can be told and its mask is none or causal."""
-    causal = attention.hidden is not None
-    if causal and not np.array_equal(attention.hidden, np.broadcast_to(*_later(attention.hidden))):
+    hidden = attention.shift.hidden
+    causal = hidden is not None
+    if not attention.shift.plain or (
+        hidden is not None and not np.array_equal(hidden, np.broadcast_to(*_later(hidden)))
+    ):
         return
     if attention.level is None:
         arrays = tuple(next(references(i)) for i in attention.node.node.inputs[:3])
