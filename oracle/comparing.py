@@ -31,6 +31,7 @@ from oracle.recording import record
 from oracle.refusing import refuse_shared_weights
 from oracle.search import Progress, Search
 from oracle.trace import Trace
+from oracle.unseen import said, unseen
 
 # So many accused operations are proved one by one.
 _MOST_ACCUSED = 4
@@ -110,7 +111,6 @@ def compare_traces(
     pairs = comparable(side_a, side_b, pair_targets(side_a, side_b))
     last = max(p.step for p in pairs)
     measured = [(pair, _target(side_a, side_b, pair)) for pair in pairs]
-    targets = tuple(t for p, t in measured if p.step == last)
     different = [p for p, t in measured if not t.same]
     progress(3, _PARTS)
     told = lambda done, stages: progress(3 * stages + done, _PARTS * stages)  # noqa: E731
@@ -121,7 +121,10 @@ def compare_traces(
     findings = _accusations(side_a, side_b, alignment, pairs) if budgets else []
     # What no edit of a program can bring about is proved in its own way.
     beside = [*not_updated(side_a, side_b, different), *missing_gradients(side_a, side_b)]
+    seen, measured = measured, unseen(side_a, side_b, measured, [*(search.causes if search else ()), *beside])
+    different = [p for p, t in measured if not t.same]
     if not different:
+        search = None
         beside += decided_otherwise(side_a, side_b, alignment)
     verdict = Meaning.DIFFERENT if different or beside else Meaning.SAME_BEYOND_BUDGET if findings else Meaning.SAME
     if verdict is Meaning.SAME_BEYOND_BUDGET:
@@ -133,14 +136,14 @@ def compare_traces(
         names[0],
         names[1],
         verdict,
-        targets,
+        tuple(t for p, t in measured if p.step == last),
         tuple(causes),
         tuple(f.accused for f in findings),
         search.open if search else (),
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
         _lines(side_a, search.parting[0] if search and search.parting else None),
         _lines(side_b, search.parting[1] if search and search.parting else None),
-        (*_notes(side_a, side_b, causes, search), *_unsaid(side_a, side_b, pairs, verdict)),
+        (*_notes(side_a, side_b, causes, search), *said(seen, measured), *_unsaid(side_a, side_b, pairs, verdict)),
         by_step(measured) if last else (),
         tuple(_drift_parts(side_a, side_b, pairs)) if last else (),
     )

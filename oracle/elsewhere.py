@@ -10,7 +10,7 @@ import numpy as np
 
 from oracle.alignment import Side, difference, norm
 from oracle.network import Edits
-from oracle.noise import means_the_same
+from oracle.noise import means_the_same, working_format
 from oracle.pairing import Pair, pair_inputs
 
 _SCALES = (1.0, 10.0)
@@ -29,9 +29,11 @@ def elsewhere(a: Side, b: Side, pairs: list[Pair]) -> Iterator[str]:
     for scale in _SCALES:
         there_a, there_b = _drawn(a, b, (inputs, outputs), scale)
         for pair in outputs:
-            if not means_the_same(there_a, there_b, pair):
-                x, y = there_a.run.values[pair.a], there_b.run.values[pair.b]
-                apart = norm(difference(x, pair.in_layout_of_a(x, y)))
+            x, y = there_a.run.values[pair.a], there_b.run.values[pair.b]
+            apart = norm(difference(x, pair.in_layout_of_a(x, y)))
+            # Less than the outputs' own rounding is nobody's to see: softplus leaves out what is below it.
+            seen = apart > working_format(a).u * norm(np.nan_to_num(x))
+            if seen and not means_the_same(there_a, there_b, pair):
                 times = "" if scale == 1 else f"{scale:g} times "
                 yield (
                     f"{pair.name_a} is the same on these inputs only: on normal numbers of {times}their size the "
