@@ -68,9 +68,11 @@ def other_axis(context: Context) -> Iterator[Candidate]:
     """B applies a function along some axes of a common value; A applies it, or its like, along others."""
     wanted = Wanted(context)
     matched = matched_inputs(context, _NODES)
+    used = {p.a if context.exchanged else p.b for p in context.pairs} | context.b.consumers.keys()
     for node in context.at_b.region[:_NODES]:
         near = [i for n in (node, *upstream(context.b, node.outputs[0], _STEPS)) for i in n.reals]
-        for output, i in itertools.product(node.outputs[:2], dict.fromkeys([*near, *matched[:_STEPS]])):
+        outputs = [o for o in node.outputs if o in used][:2]  # a fused norm makes more than anybody reads
+        for output, i in itertools.product(outputs, dict.fromkeys([*near, *matched[:_STEPS]])):
             x, y = context.b.run.values[i], context.b.run.values[output]
             if 2 <= x.ndim <= 5 and x.size <= _LARGE and i not in node.outputs:
                 yield from _others(context, wanted, (node, output, y), (i, x))
