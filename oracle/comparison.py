@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from oracle.comparison_text import text
 from oracle.explanation import strict
 from oracle.writing import write
 
@@ -199,10 +200,10 @@ class Comparison:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
-        text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
+        content = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
         if path is not None:
-            write(path, text)
-        return text
+            write(path, content)
+        return content
 
     def to_html(self, path: str | Path) -> Path:
         """One self-contained page, opened offline."""
@@ -211,15 +212,4 @@ class Comparison:
         return write(path, comparison_page(strict(self.to_dict())))
 
     def __str__(self) -> str:
-        lines = [self.headline(), str(self.verdict)]
-        for c in self.causes:
-            lines += [f"  {c.code} ({c.share:.1%} explained, residual {c.residual:.2g}): {c.detail}"]
-            lines += [f"    {line}" for line in c.fix.splitlines()]
-        for o in self.accused:
-            lines.append(
-                f"  {o.op} of {o.side} in {o.scope or 'the model'} {o.source}: {o.budget_used:.3g}x its budget"
-            )
-        lines += [f"  note: {n}" for n in self.notes]
-        if self.unmatched and self.verdict is Meaning.DIFFERENT and not self.causes:
-            lines += ["  first nodes without a counterpart:", *(f"    {u}" for u in self.unmatched)]
-        return "\n".join(lines)
+        return text(self)
