@@ -31,7 +31,7 @@ from oracle.node_budget import budget_use
 from oracle.pairing import Pair
 from oracle.reference.balls import MissingRule
 from oracle.reference.budget import rounding_budget
-from oracle.reference.formats import FORMATS, Format, format_named
+from oracle.reference.formats import FORMATS, Format, format_named, rounded_to
 
 # Four lost bits make a formula unstable.
 _UNSTABLE = 16.0
@@ -167,12 +167,6 @@ def _within(side: Side, node: LoweredNode, output: int, error: tuple[np.ndarray,
     return bool(np.linalg.norm(errors) <= np.linalg.norm(np.where(np.isfinite(bound), bound, 0.0)))
 
 
-def rounded_to(x: np.ndarray, bits: int) -> np.ndarray:
-    """`x` rounded to nearest, ties to even, to `bits` significant bits (the exponent's range is left alone)."""
-    mantissa, exponent = np.frexp(np.asarray(x, np.float64))
-    return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
-
-
 class _Trip:
     """A cast to a coarser format: `direct` where the result is only cast back; `used` of the finer format's budget."""
 
@@ -215,16 +209,16 @@ def _unstable(name: str, sides: tuple[Side, Side], alignment: Alignment) -> list
         for j in alignment.a_to_b.get(node.outputs[0], ())[:1]:
             if one.network.trace.values[node.outputs[0]].dtype != many.network.trace.values[j].dtype:
                 continue
-            between = _between(many, j, [alignment.a_to_b.get(i, ()) for i in node.reals])
-            if between is not None and len(between[0]) > 1:
-                used = _lost(one, many, (node, j), between)
+            formula = between(many, j, [alignment.a_to_b.get(i, ()) for i in node.reals])
+            if formula is not None and len(formula[0]) > 1:
+                used = _lost(one, many, (node, j), formula)
                 if used > _UNSTABLE:
-                    nodes = [n for n in many.network.nodes if n.node.index in between[0]]
+                    nodes = [n for n in many.network.nodes if n.node.index in formula[0]]
                     found.append(_finding(name, nodes, "numerically-unstable-formula", used))
     return found
 
 
-def _between(side: Side, value: int, starts: list[tuple[int, ...]]) -> tuple[frozenset[int], set[int]] | None:
+def between(side: Side, value: int, starts: list[tuple[int, ...]]) -> tuple[frozenset[int], set[int]] | None:
     """The nodes that make `value` from the counterparts of the other's operands; None where it needs others too."""
     given = {i for group in starts for i in group}
     nodes, wanted = set(), [value]
@@ -245,12 +239,12 @@ def _between(side: Side, value: int, starts: list[tuple[int, ...]]) -> tuple[fro
     return (frozenset(nodes), used) if used else None
 
 
-def _lost(one: Side, many: Side, pair: tuple[LoweredNode, int], between: tuple[frozenset[int], set[int]]) -> float:
+def _lost(one: Side, many: Side, pair: tuple[LoweredNode, int], formula: tuple[frozenset[int], set[int]]) -> float:
     """The error that the formula makes on its actual operands, over that of the one operation.
 
     The one operation's error is the measured one, but no less than a rounding of each element to its format.
     """
-    (node, j), (nodes, used) = pair, between
+    (node, j), (nodes, used) = pair, formula
     values = dict(many.network.actual)
     for _ in many.network.walk(values, Edits(), Edits({i: values[i] for i in used}), nodes):
         pass

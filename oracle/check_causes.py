@@ -22,11 +22,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oracle.accusing import rounded_to
 from oracle.check_judging import Asked, judged
 from oracle.reference.balls import MissingRule
 from oracle.reference.evaluate import evaluate
-from oracle.reference.formats import FORMATS
+from oracle.reference.formats import FORMATS, rounded_to
 from oracle.reference.program import Program
 from oracle.types import Verdict
 from oracle.unstable_formulas import formulas_like

@@ -143,3 +143,9 @@ def edge_values(fmt: Format) -> np.ndarray:
     rounded = fmt.round(np.clip(both, -largest, largest)).astype(np.float64)
     bits = rounded.view(np.uint64)
     return rounded[np.sort(np.unique(bits, return_index=True)[1])]
+
+
+def rounded_to(x: np.ndarray, bits: int) -> np.ndarray:
+    """`x` rounded to nearest, ties to even, to `bits` significant bits (the exponent's range is left alone)."""
+    mantissa, exponent = np.frexp(np.asarray(x, np.float64))
+    return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)

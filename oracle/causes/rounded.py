@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from oracle.accusing import rounded_to
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
+from oracle.reference.formats import rounded_to
 
 _REACH = 40
 # Significant bits, the code of the cause and what is said of it, the coarsest last.
