@@ -134,8 +134,7 @@ def running_statistics(context: Context) -> Iterator[Candidate]:
     """B's running statistics are blended with A's weight, of A's variance, or both, in all layers alike."""
     if context.kind != "buffers" or context.exchanged:
         return
-    found = [(_blend(context.a, p, p.name_a, p.a), _blend(context.b, p, p.name_b, p.b)) for p in context.pairs]
-    both = [(a, b) for a, b in found if a is not None and b is not None and a.kind == b.kind]
+    both = [(a, b) for a, b in (_blends(context, p) for p in context.pairs) if a and b and a.kind == b.kind]
     momentum = [(a, b) for a, b in both if abs(a.weight - b.weight) > CLOSE]
     ddof = [(a, b) for a, b in both if a.ddof != b.ddof]
     of_momentum = _momentum(context, momentum) if momentum else None
@@ -148,22 +147,45 @@ def running_statistics(context: Context) -> Iterator[Candidate]:
         yield replace(of_momentum, also=(_ddof(context, ddof, keep=True),))
 
 
-def _blend(side: Side, pair: Pair, name: str, target: int) -> Blend | None:
-    """The rule by which the side updates a running statistic, read off its numbers; None if it is no such blend."""
+def _blends(context: Context, pair: Pair) -> tuple[Blend | None, Blend | None]:
+    """Both sides' rules; one that keeps the old statistic blends nothing of what the other blends."""
+    a, b = _blend(context.a, pair, pair.name_a, pair.a), _blend(context.b, pair, pair.name_b, pair.b)
+    if b is None and a is not None:
+        b = _blend(context.b, pair, pair.name_b, pair.b, kept=_statistic_of(context.a, a))
+    elif a is None and b is not None:
+        a = _blend(context.a, pair, pair.name_a, pair.a, kept=_statistic_of(context.b, b))
+    return a, b
+
+
+def _statistic_of(side: Side, blend: Blend) -> np.ndarray:
+    return _statistic(blend.x, blend.axis, blend.kind, blend.ddof, side.run.values)
+
+
+def _blend(side: Side, pair: Pair, name: str, target: int, *, kept: np.ndarray | None = None) -> Blend | None:
+    """The rule by which the side updates a running statistic, read off its numbers; None if it is no such blend.
+
+    Where the old numbers are kept, they tell nothing: the statistic is then the one that is `kept` out.
+    """
     trace = side.network.trace
     before = trace.steps[pair.step - 1].buffers if pair.step else trace.buffers
     old = before.get(name)
     if old is None or target not in side.producers or old not in side.run.values:
         return None
     was, now = side.run.values[old].reshape(-1), side.run.values[target].reshape(-1)
+    if kept is not None and not np.array_equal(was, now):
+        return None
     layer = _layer_nodes(side, side.producers[target])
     for x, axis in _batches(side, layer, was.size):
         for kind, ddof in (("mean", 0), ("variance", 1), ("variance", 0)):
             statistic = _statistic(x, axis, kind, ddof, side.run.values)
-            weight = _weight(was, now, statistic)
+            weight = _weight(was, now, statistic) if kept is None else 0.0 if _alike(statistic, kept) else None
             if weight is not None:
                 return Blend(target, old, x, axis, kind, ddof, weight)
     return None
+
+
+def _alike(x: np.ndarray, y: np.ndarray) -> bool:
+    return x.size == y.size and bool(np.max(np.abs(x - y), initial=0.0) <= CLOSE * np.max(np.abs(y), initial=0.0))
 
 
 def _weight(was: np.ndarray, now: np.ndarray, statistic: np.ndarray) -> float | None:
