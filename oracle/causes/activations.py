@@ -46,7 +46,21 @@ ACTIVATIONS: dict[str, Function] = {
     "erf": sp.erf,
     "exp": np.exp,
     "sin": np.sin,
+    "sign": np.sign,
+    "sign, 1 at 0": lambda x: np.where(x >= 0, 1.0, -1.0),
+    "step": lambda x: np.where(x > 0, 1.0, 0.0),
+    "step, 1 at 0": lambda x: np.where(x >= 0, 1.0, 0.0),
+    "step, 1/2 at 0": lambda x: np.heaviside(x, 0.5),
 }
+ROUNDINGS: dict[str, Function] = {
+    "round to nearest, half to even": np.rint,
+    "round to nearest, half away from zero": lambda x: np.trunc(x + np.copysign(0.5, x)),
+    "round to nearest, half up": lambda x: np.floor(x + 0.5),
+    "round down": np.floor,
+    "round up": np.ceil,
+    "round to zero": np.trunc,
+}
+ACTIVATIONS |= ROUNDINGS
 
 
 def _hard_shrink(x: np.ndarray, p: float) -> np.ndarray:
@@ -209,6 +223,8 @@ def code_of(a: str, b: str) -> str:
     """What it means that one side applies activation `a` and the other `b`."""
     if a.startswith("gelu") and b.startswith("gelu"):
         return "gelu-form"
+    if a in ROUNDINGS and b in ROUNDINGS:
+        return "rounding-mode"
     return "activation-slope" if _family(a) == _family(b) else "activation-variant"
 
 

@@ -22,8 +22,10 @@ _NODES = 6
 _MATCHES = 10
 _JOINT = 64
 _LEVELS = 6
+_JOINED = 4
 # Operations that take a part of an array, one step of a sequence say: what uses the parts tells more.
 _PARTS = ("slice", "select", "unbind", "unpack", "gather")
+_ELEMENTWISE = ("add", "mul", "sub", "div")
 _LINEAR = ("mm", "matmul", "dot", "linear", "einsum")
 
 
@@ -86,7 +88,7 @@ def _is_data(context: Context, node: LoweredNode, value: int) -> bool:
             break
     role = side.network.trace.values[origin].role
     if role in ("constant", "buffer"):
-        return any(word in node.node.op.lower() for word in ("add", "mul")) and not _is_linear(node)
+        return any(word in node.node.op.lower() for word in _ELEMENTWISE) and not _is_linear(node)
     return role not in ("parameter", "state")
 
 
@@ -172,7 +174,7 @@ def _candidate(
     reads = {i: functools.partial(ordered, i, order) for i, order in chosen.items()}
     value, order = next(iter(chosen.items()))
     found = _described(side, value, order)
-    code = _code(context, (node, value), found)
+    code = "argument-order" if _is_joined(side, value, order) else _code(context, (node, value), found)
     return Candidate(
         code,
         rewired(side, node, reads),
@@ -202,6 +204,10 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
     """What the other order means, from the kind of order and from where the array comes."""
     side, (node, value), order = context.b, read, found.order
     role = side.network.trace.values[value].role
+    if order.kind == "shift":
+        return "indexing"
+    if order.kind == "flip" and found.node is not None and "sort" in found.node.node.op.lower():
+        return "sort-order"
     if order.kind in ("flip", "half-flip"):
         return "data-layout" if order.axis == _channel_axis(found.shape) else "reverse-direction"
     if order.kind == "interleave" and (role in ("constant", "buffer") or _is_computed(side, value)):
@@ -210,12 +216,30 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
         _is_linear(node)
         and side.run.values[value].ndim == 2
         and len(found.shape) >= 3
+        and side.run.values[value].shape[0] == found.shape[0]  # all but the batch axis are flattened
         and order.kind in ("axes", "reshape")
     ):
         return "flatten-order"
-    if order.kind == "axes" and len(found.shape) == 3 and role == "input":
+    if order.kind == "axes" and len(found.shape) == 3 and role == "input" and order.call[1] == (1, 0, 2):
         return "batch-first"
     return "head-layout" if _attends(side, node) and len(found.shape) in (2, 3, 4) else "data-layout"
+
+
+def _is_joined(side: Side, value: int, order: np.ndarray) -> bool:
+    """Whether the array was concatenated of others, and the order is that of the same in another sequence."""
+    node, shape = side.producers.get(value), side.run.values[value].shape
+    while node is not None and len(node.reals) == 1 and side.run.values[node.reals[0]].shape == shape:
+        (value,) = node.reals  # what acts on each element alone keeps the order
+        node = side.producers.get(value)
+    array = side.run.values[value]
+    if node is None or "cat" not in node.node.op.lower() or not 2 <= len(node.reals) <= _JOINED:
+        return False
+    parts, wanted = [side.run.values[i] for i in node.reals], np.take(array, order)
+    for axis in range(array.ndim):
+        if all(p.ndim == array.ndim for p in parts) and sum(p.shape[axis] for p in parts) == array.shape[axis]:
+            joined = (np.concatenate(sequence, axis) for sequence in itertools.permutations(parts))
+            return any(j.shape == wanted.shape and np.array_equal(j, wanted) for j in joined)
+    return False
 
 
 def _is_linear(node: LoweredNode) -> bool:
@@ -225,7 +249,7 @@ def _is_linear(node: LoweredNode) -> bool:
 def _channel_axis(shape: tuple[int, ...]) -> int | None:
     """The axis of an image, or of a batch of them, that holds one to four channels."""
     places = (3, 1) if len(shape) == 4 else (2, 0) if len(shape) == 3 else ()
-    return next((k for k in places if shape[k] in (1, 2, 3, 4)), None)
+    return next((k for few in ((3, 4), (1, 2)) for k in places if shape[k] in few), None)
 
 
 def _is_computed(side: Side, value: int) -> bool:

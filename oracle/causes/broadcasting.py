@@ -1,18 +1,22 @@
-"""An accidental outer operation: [N, 1] against [N] gives [N, N].
+"""An accidental outer operation, [N, 1] against [N] gives [N, N]; a vector that meets the rows for the columns.
 
 Codes:
-    broadcast: two arrays of N numbers met as [N, 1] and [N] and were combined each with each.
+    broadcast: two arrays of N numbers met as [N, 1] and [N] and were combined each with each; or a vector lies along
+        another axis of the array that it is combined with.
 """
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
 
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
+from oracle.causes.local import Wanted, rewired, soon
 from oracle.lowered import LoweredNode
-from oracle.network import Values
+from oracle.network import Edits, Values
 
 _REACH = 20
+_PRODUCTS = ("mm", "matmul", "conv", "dot", "einsum", "linear")
 
 
 @hypothesis(priority=4)
@@ -35,6 +39,46 @@ def outer_operation(context: Context) -> Iterator[Candidate]:
                     fix_b=f"give both the same shape before {place(node)}: y.reshape(x.shape)",
                     detail=f"{{B}} broadcasts {shapes} at {place(node)}: every element meets every other",
                 )
+
+
+@hypothesis(priority=11)
+def other_axis_broadcast(context: Context) -> Iterator[Candidate]:
+    """B combines an array with a vector along one axis: the vector lies along another axis of the same length."""
+    wanted, side = Wanted(context), context.b
+    for node in context.at_b.first:
+        if len(node.reals) != 2 or any(word in node.node.op.lower() for word in _PRODUCTS):
+            continue
+        shape = side.run.values[node.outputs[0]].shape
+        for i, other in (node.reals, node.reals[::-1]):
+            vector = side.run.values[i]
+            if side.run.values[other].shape != shape or vector.size not in shape or vector.size < 2:
+                continue
+            for axis in (k for k, n in enumerate(shape) if n == vector.size):
+                lies = tuple(n if k == axis else 1 for k, n in enumerate(shape))
+                edits = rewired(side, node, {i: functools.partial(_shaped, i, lies)})
+                found = soon(context, wanted, edits, 1)
+                if found is not None and np.shape(np.squeeze(vector)) == (vector.size,):
+                    yield _along(context, (node, wanted.node(found)), (vector.shape, shape, axis), edits)
+
+
+def _along(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], shapes: tuple, edits: Edits) -> Candidate:
+    (node, node_a), (vector, shape, axis) = nodes, shapes
+    lies = [n if k == axis else 1 for k, n in enumerate(shape)]
+    return Candidate(
+        "broadcast",
+        edits,
+        node_a,
+        node,
+        fix_a=f"give the vector the shape that it has in the other model at {place(node_a)}",
+        fix_b=f"give the vector the shape {lies} before {place(node)}",
+        detail=f"{{B}} combines {list(shape)} with a vector of shape {list(vector)}; in {{A}} the vector lies along "
+        f"axis {axis} (in {{B}}'s layout)",
+        tested=True,
+    )
+
+
+def _shaped(value: int, shape: tuple[int, ...], values: Values) -> np.ndarray:
+    return values[value].reshape(shape)
 
 
 def _region(context: Context) -> set[int]:

@@ -1,8 +1,12 @@
-"""Two arrays in each other's place: targets for predictions, gamma for beta, mean for variance.
+"""Two arrays in each other's place: targets for predictions, gamma for beta, mean for variance, y - x for x - y.
 
 Both sides hold the same arrays and use them in other places: those of B are exchanged.
+
+Codes:
+    argument-order: inputs, or operands of an operation. weights-exchanged: stored arrays.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -10,12 +14,68 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.local import Wanted, rewired, soon
 from oracle.causes.weights import leaves_near
 from oracle.lowered import LoweredNode
-from oracle.network import Edits
+from oracle.network import Edits, Values
+from oracle.unfit import UNFIT
 
 # More arrays of one size than this are not tried in every order.
 _MOST = 4
+_REGION, _NODES, _PAIRED, _SOON = 12, 4, 6, 6
+_STORED = ("parameter", "buffer", "constant", "random")
+
+
+@hypothesis(priority=11)
+def operands_exchanged(context: Context) -> Iterator[Candidate]:
+    """Operands of B's first divergent nodes in another order: of one node, or a pair wherever the nodes read it."""
+    wanted, side = Wanted(context), context.b
+    region = context.at_b.region[:_REGION]
+    for node in context.at_b.first[:_NODES]:
+        data = [i for i in dict.fromkeys(node.reals) if _is_data(context, i)]
+        for order in list(itertools.permutations(data))[1:] if len(data) <= _MOST else ():
+            yield from _reading(context, wanted, [node], dict(zip(data, order, strict=True)))
+    inside = {o for n in region for o in n.outputs}
+    read = [i for i in dict.fromkeys(i for n in region for i in n.reals) if i not in inside and _is_data(context, i)]
+    for i, j in itertools.combinations(read[:_PAIRED], 2):
+        if side.run.values[i].shape == side.run.values[j].shape:
+            nodes = [n for n in region if not {i, j}.isdisjoint(n.reals)]
+            if len(nodes) > 1:
+                yield from _reading(context, wanted, nodes, {i: j, j: i})
+
+
+def _is_data(context: Context, value: int) -> bool:
+    role = context.b.network.trace.values[value].role
+    array = context.b.run.values[value]
+    return array.dtype.kind == "f" and array.size > 1 and role not in _STORED and bool(context.matched(value))
+
+
+def _reading(context: Context, wanted: Wanted, nodes: list[LoweredNode], moved: dict[int, int]) -> Iterator[Candidate]:
+    """The nodes read `moved[i]` in the place of `i`."""
+    side = context.b
+    edits = Edits()
+    for node in nodes:
+        edits = edits | rewired(side, node, {i: functools.partial(_taken, j) for i, j in moved.items() if i != j})
+    try:
+        found = soon(context, wanted, edits, _SOON)
+    except UNFIT:
+        return
+    if found is not None:
+        node_a = wanted.node(found)
+        yield Candidate(
+            "argument-order",
+            edits,
+            node_a,
+            nodes[0],
+            fix_a=f"exchange the operands at {place(node_a)}",
+            fix_b=f"exchange the operands at {place(nodes[0])}",
+            detail=f"{place(nodes[0])} of {{B}} takes its operands in another order than {{A}}",
+            tested=True,
+        )
+
+
+def _taken(value: int, values: Values) -> np.ndarray:
+    return values[value]
 
 
 @hypothesis(priority=13)

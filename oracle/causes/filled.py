@@ -1,4 +1,4 @@
-"""Padding that is an operation of its own, filled otherwise: zeros, a number, a reflection, the edge, the other side."""
+"""Padding that is an operation of its own, filled otherwise: by a number, a reflection, the edge, the other side."""
 
 import functools
 from collections.abc import Iterator

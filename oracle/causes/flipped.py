@@ -9,6 +9,7 @@ import numpy as np
 from oracle.alignment import best_layout
 from oracle.causes import Candidate, Context, hypothesis, place
 from oracle.causes.local import close
+from oracle.causes.weights import code_of_table
 from oracle.lowered import LoweredNode
 from oracle.network import Edits
 
@@ -66,11 +67,15 @@ def _kernels(context: Context, value: int) -> Iterator[tuple[int, LoweredNode]]:
         for i in producer.reals:
             if (
                 i not in side.producers
-                and side.run.values[i].ndim >= 3
+                and _is_kernel(side.run.values[i], producer)
                 and side.network.trace.values[i].role != "input"
             ):
                 yield i, producer
         wanted.extend(producer.reals)
+
+
+def _is_kernel(array: np.ndarray, reader: LoweredNode) -> bool:
+    return array.ndim >= 3 and not code_of_table(array, reader)
 
 
 def _subsets(rank: int) -> Iterator[tuple[int, ...]]:

@@ -111,9 +111,9 @@ def _guard(side: Side, node: LoweredNode, read: tuple[int, np.ndarray], known: l
         for form, eps in itertools.product(list(forms)[1:], known):
             with np.errstate(all="ignore"):
                 made = np.asarray(forms[form](s, eps))
-            if np.isfinite(made).all() and close(made, y, _EXACT) and not np.array_equal(made, s):
-                if forms is not PLAIN or keeps_from_zero(side, node):
-                    return Guard(node, source, form, eps, forms)
+            same = np.isfinite(made).all() and close(made, y, _EXACT) and not np.array_equal(made, s)
+            if same and (forms is not PLAIN or keeps_from_zero(side, node)):
+                return Guard(node, source, form, eps, forms)
     return None
 
 

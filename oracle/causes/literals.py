@@ -10,7 +10,8 @@ from oracle.lowered import LoweredNode
 
 # What a differing argument means, by a word in its name; the first that fits, and of several arguments the first named.
 _CODES = (
-    ("groups", "groups"), ("feature_group_count", "groups"), ("dilat", "dilation"), ("stride", "stride"),
+    ("kernel_size", "pooling-window"), ("ksize", "pooling-window"), ("groups", "groups"),
+    ("feature_group_count", "groups"), ("dilat", "dilation"), ("stride", "stride"),
     ("approximate", "gelu-form"), ("training", "train-eval-mode"), ("train", "train-eval-mode"),
     ("eps", "eps"), ("momentum", "momentum-convention"), ("correction", "variance-ddof"), ("unbiased", "variance-ddof"),
     ("padding_idx", "embedding-padding"), ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"),
@@ -20,12 +21,14 @@ _CODES = (
     ("negative_slope", "activation-slope"), ("alpha", "activation-slope"), ("slope", "activation-slope"),
     ("reverse", "reverse-direction"), ("batch_first", "batch-first"), ("padding", "padding"), ("pad", "padding"),
     ("transpose", "kernel-layout"), ("rounding_mode", "division"), ("scale", "attention-scale"),
-    ("kernel_size", "pooling-window"), ("ksize", "pooling-window"), ("largest", "sort-order"),
+    ("largest", "sort-order"),
     ("descending", "sort-order"), ("interpolation", "quantile-interpolation"), ("exclusive", "cumulative-exclusive"),
 )  # fmt: skip
+_OF_POOLS = {"padding": "pool-padding", "stride": "pooling-window", "dilation": "pooling-window"}
 # What any differing argument of an operation means, by a word in the operation's name, where arguments tell nothing.
 _OF_OPERATIONS = (
-    ("upsample", "resize-convention"), ("resize", "resize-convention"), ("softmax", "softmax-axis"),
+    ("constant_pad", "padding"), ("upsample", "resize-convention"), ("resize", "resize-convention"),
+    ("softmax", "softmax-axis"),
     ("permute", "data-layout"), ("transpose", "data-layout"), ("view", "data-layout"), ("reshape", "data-layout"),
     ("flip", "reverse-direction"), ("reverse", "reverse-direction"), ("layer_norm", "normalization-axes"),
     ("group_norm", "normalization-axes"), ("pool", "pooling-window"), ("clamp", "clip-bounds"), ("clip", "clip-bounds"),
@@ -50,7 +53,7 @@ def same_operation(context: Context) -> Iterator[Candidate]:
             for name in differing:
                 yield _candidate(context, node_a, node_b, [name])
             if len(differing) > 1:
-                yield _candidate(context, node_a, node_b, differing)
+                yield _candidate(context, node_a, node_b, sorted(differing, key=_rank))
 
 
 @hypothesis(priority=5)
@@ -97,12 +100,17 @@ def _alternatives(name: str, value: Any) -> list[Any]:
     return []
 
 
+def _rank(name: str) -> int:
+    """The place of an argument in the list of codes: a padding that goes with a dilation comes behind it."""
+    return next((k for k, (word, _) in enumerate(_CODES) if word in name.lower()), len(_CODES))
+
+
 def code_of(name: str, node: LoweredNode) -> str:
     """The code of a differing argument called `name`."""
     pooling = "pool" in node.node.op.lower()
     for word, code in _CODES:
         if word in name.lower():
-            return "pool-padding" if code == "padding" and pooling else code
+            return _OF_POOLS.get(code, code) if pooling else code
     return next((code for word, code in _OF_OPERATIONS if word in node.node.op.lower()), "argument")
 
 

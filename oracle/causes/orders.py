@@ -8,6 +8,7 @@ import numpy as np
 
 # Larger arrays than this are described as "another order" without a search for its name.
 _LARGE = 2_000_000
+_ROTATIONS = (1, -1, 2, -2, 3, -3)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def _known(x: np.ndarray) -> Iterator[tuple[Order, np.ndarray]]:
     yield from _exchanged(x)
     yield from _halves(x)
     yield from _interleaved(x)
-    for axis, k in itertools.product(range(x.ndim), (1, -1)):
-        if x.shape[axis] > 2:
+    for axis, k in itertools.product(range(x.ndim), _ROTATIONS):
+        if x.shape[axis] > abs(k) + 1:
             yield Order("shift", f"axis {axis} is rotated by {k}", axis=axis), np.roll(x, k, axis)
     for axes in itertools.combinations(range(x.ndim), 2):
         yield Order("flip", f"axes {list(axes)} run backward", ("flip", axes), axis=axes[0]), np.flip(x, axes)

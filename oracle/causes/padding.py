@@ -10,7 +10,7 @@ from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, layer_of, place
 from oracle.causes.local import overridden
 from oracle.causes.pooling import windows
-from oracle.causes.windows import Pads, Window, pad_of, same_padding
+from oracle.causes.windows import Pads, Window, same_padding
 from oracle.lowered import LoweredNode
 
 # Nodes of the divergent region among which windows are looked for; a padding may come before its convolution.

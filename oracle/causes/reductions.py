@@ -12,7 +12,7 @@ import numpy as np
 import scipy.special as sp
 
 from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import Compute, Wanted, close, matched_inputs, overridden, upstream
+from oracle.causes.local import Compute, Wanted, close, matched_inputs, overridden, soon, upstream
 from oracle.causes.masks import Mask, masks
 from oracle.lowered import LoweredNode
 from oracle.network import Values
@@ -20,6 +20,7 @@ from oracle.network import Values
 Axes = tuple[int, ...]
 _NODES = 30
 _STEPS = 6
+_SOON = 3
 _LARGE = 4_000_000
 
 
@@ -43,6 +44,10 @@ def _ends(x: np.ndarray, axes: Axes) -> np.ndarray:
     return np.concatenate([np.take(forward, -1, axes[0]), np.take(backward, 0, axes[0])], -1)
 
 
+def _from_behind(x: np.ndarray, axes: Axes) -> np.ndarray:
+    return np.flip(np.cumsum(np.flip(x, axes[0]), axes[0]), axes[0])
+
+
 EFFECTS = (
     Effect("softmax", sp.softmax, keeps=True),
     Effect("log_softmax", sp.log_softmax, keeps=True),
@@ -58,7 +63,16 @@ EFFECTS = (
     Effect("standard deviation", np.std),
     Effect("standard deviation with n - 1", lambda x, axes: np.std(x, axes, ddof=1)),
     Effect("Euclidean norm", lambda x, axes: np.sqrt(np.sum(x * x, axes))),
+)
+CUMULATIVE = (
     Effect("cumulative sum", lambda x, axes: np.cumsum(x, axes[0]), keeps=True, several=False),
+    Effect("exclusive cumulative sum", lambda x, axes: np.cumsum(x, axes[0]) - x, keeps=True, several=False),
+    Effect("cumulative sum from behind", _from_behind, keeps=True, several=False),
+    Effect(
+        "exclusive cumulative sum from behind", lambda x, axes: _from_behind(x, axes) - x, keeps=True, several=False
+    ),
+    Effect("cumulative product", lambda x, axes: np.cumprod(x, axes[0]), keeps=True, several=False),
+    Effect("cumulative maximum", lambda x, axes: np.maximum.accumulate(x, axes[0]), keeps=True, several=False),
 )
 _POOLING = frozenset(("mean", "maximum", "minimum", "first element", "last element"))
 
@@ -66,6 +80,16 @@ _POOLING = frozenset(("mean", "maximum", "minimum", "first element", "last eleme
 @hypothesis(priority=29)
 def other_axis(context: Context) -> Iterator[Candidate]:
     """B applies a function along some axes of a common value; A applies it, or its like, along others."""
+    yield from _applied_otherwise(context, EFFECTS)
+
+
+@hypothesis(priority=11)
+def other_accumulation(context: Context) -> Iterator[Candidate]:
+    """B accumulates along an axis; A along another, from the other end, or without the element itself."""
+    yield from _applied_otherwise(context, CUMULATIVE)
+
+
+def _applied_otherwise(context: Context, effects: tuple[Effect, ...]) -> Iterator[Candidate]:
     wanted = Wanted(context)
     matched = matched_inputs(context, _NODES)
     used = {p.a if context.exchanged else p.b for p in context.pairs} | context.b.consumers.keys()
@@ -75,26 +99,24 @@ def other_axis(context: Context) -> Iterator[Candidate]:
         for output, i in itertools.product(outputs, dict.fromkeys([*near, *matched[:_STEPS]])):
             x, y = context.b.run.values[i], context.b.run.values[output]
             if 2 <= x.ndim <= 5 and x.size <= _LARGE and i not in node.outputs:
-                yield from _others(context, wanted, (node, output, y), (i, x))
+                present = identify(x, y, effects)
+                if present is not None:
+                    yield from _others(context, wanted, (node, output, y), (i, x), (present, effects))
 
 
-def _others(context: Context, wanted: Wanted, made: tuple, read: tuple) -> Iterator[Candidate]:
-    (node, output, y), (i, x) = made, read
-    present = identify(x, y)
-    if present is None:
-        return
+def _others(context: Context, wanted: Wanted, made: tuple, read: tuple, known: tuple) -> Iterator[Candidate]:
+    (node, output, y), (i, x), (present, effects) = made, read, known
     effect, axes = present
-    for other, other_axes in applications(x):
+    for other, other_axes in applications(x, effects):
         size = x.size if other.keeps else x.size // int(np.prod([x.shape[k] for k in other_axes]))
-        if (other is effect and other_axes == axes) or size != y.size or not wanted.has_size(size):
-            continue
-        if _is_root(effect, other) or _is_root(other, effect):  # the root is an operation of its own
+        if (other is effect and other_axes == axes) or size != y.size:
             continue
         found = wanted.find(np.asarray(other.function(x, other_axes)))
+        edits = overridden(context.b, {output: functools.partial(_applied, other, other_axes, i)})
+        if found is None and effects is CUMULATIVE:  # what A accumulates may have its counterpart in B already
+            found = soon(context, wanted, edits, _SOON)
         if found is not None:
-            compute = functools.partial(_applied, other, other_axes, i)
-            change = (present, (other, other_axes))
-            yield _candidate(context, (node, wanted.node(found)), overridden(context.b, {output: compute}), change)
+            yield _candidate(context, (node, wanted.node(found)), edits, (present, (other, other_axes)))
 
 
 @hypothesis(priority=15)
@@ -151,12 +173,12 @@ def _applied(effect: Effect, axes: Axes, value: int, values: Values) -> np.ndarr
     return np.asarray(effect.function(values[value], axes))
 
 
-def applications(x: np.ndarray) -> Iterator[tuple[Effect, Axes]]:
+def applications(x: np.ndarray, effects: tuple[Effect, ...] = EFFECTS) -> Iterator[tuple[Effect, Axes]]:
     """Every effect along every choice of axes that changes something, single axes first."""
     long = [k for k in range(x.ndim) if x.shape[k] > 1]
     subsets = [axes for count in range(1, len(long) + 1) for axes in itertools.combinations(long, count)]
     for axes in subsets:
-        for effect in EFFECTS:
+        for effect in effects:
             if (effect.several or len(axes) == 1) and (effect.function is not _ends or _has_halves(x, axes)):
                 yield effect, axes
 
@@ -165,9 +187,9 @@ def _has_halves(x: np.ndarray, axes: Axes) -> bool:
     return x.shape[-1] % 2 == 0 and axes[0] != x.ndim - 1
 
 
-def identify(x: np.ndarray, y: np.ndarray) -> tuple[Effect, Axes] | None:
+def identify(x: np.ndarray, y: np.ndarray, effects: tuple[Effect, ...] = EFFECTS) -> tuple[Effect, Axes] | None:
     """The effect, and its axes, that makes `y` of `x`."""
-    for effect, axes in applications(x):
+    for effect, axes in applications(x, effects):
         size = x.size if effect.keeps else x.size // int(np.prod([x.shape[k] for k in axes]))
         if size == y.size and size > 1:
             with np.errstate(all="ignore"):
@@ -207,6 +229,11 @@ def _code(effect: Effect, axes: Axes, other: Effect, other_axes: Axes) -> str:
     if effect is other:
         return "softmax-axis" if "softmax" in effect.name else "reduction-axis"
     names = {effect.name, other.name}
+    if all("cumulative sum" in name for name in names) and axes == other_axes:
+        behind = [("behind" in name) for name in names]
+        return "reverse-direction" if any(behind) and not all(behind) else "cumulative-exclusive"
+    if names == {"softmax", "log_softmax"}:
+        return "activation-variant" if axes == other_axes else "softmax-axis"
     if "last element" in names and "first element" in names and axes == other_axes:
         return "reverse-direction"
     if axes != other_axes and names <= {"first element", "last element"}:
@@ -215,4 +242,6 @@ def _code(effect: Effect, axes: Axes, other: Effect, other_axes: Axes) -> str:
         return "reduction"
     if axes == other_axes and any(names == {name, f"{name} with n - 1"} for name in ("variance", "standard deviation")):
         return "variance-ddof"
-    return "pooling-type" if names <= _POOLING else "reduction-axis"
+    if names <= _POOLING:
+        return "pooling-type"
+    return "reduction" if axes == other_axes else "reduction-axis"

@@ -1,4 +1,4 @@
-"""The simple function that maps one array to another: a factor, a shift, both, or one of them for each index of an axis."""
+"""The simple function that maps one array to another: a factor, a shift, both, or one for each index of an axis."""
 
 import functools
 from collections.abc import Callable

@@ -8,7 +8,7 @@ import scipy.special as sp
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
-from oracle.causes.activations import code_of, identify
+from oracle.causes.activations import ROUNDINGS, code_of, identify
 from oracle.causes.local import downstream, upstream
 from oracle.lowered import LoweredNode
 from oracle.network import Values
@@ -97,9 +97,20 @@ def _named(context: Context, read: tuple[LoweredNode, int], x: np.ndarray, y: np
         with np.errstate(all="ignore"):
             if np.allclose(function(x), y, rtol=1e-9, atol=1e-300, equal_nan=True):
                 return name, _once_or_twice(context, node, name, code)
+    if context.kind != "gradients" and _is_rounded(x, y):
+        return "a rounding to whole numbers", "division" if _is_quotient(context.b, origin) else "extra-node"
     behind = (context.b.run.values[n.outputs[0]] for n in downstream(context.b, node.outputs[0], 2) if n.outputs)
     called = (_as_activations(context.b, origin, z) for z in (y, *behind))
     return next((c for c in called if c), (node.node.op, "extra-node"))
+
+
+def _is_rounded(x: np.ndarray, y: np.ndarray) -> bool:
+    return y.size > 1 and any(np.array_equal(rounded(x), y) for rounded in ROUNDINGS.values())
+
+
+def _is_quotient(side: Side, value: int) -> bool:
+    producer = side.producers.get(value)
+    return producer is not None and "div" in producer.node.op.lower()
 
 
 def _as_activations(side: Side, value: int, y: np.ndarray) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from oracle.network import Edits
 
 # Nodes after the first divergent one within which a decomposed layer keeps its scalars.
 _REACH = 40
+_WINDOWS, _LARGEST = 12, 64
 # What a setting is called in the frameworks, and the code of the cause where it differs.
 CODES = {
     "eps": "eps", "epsilon": "eps", "variance_epsilon": "eps", "layer_norm_eps": "eps",
@@ -33,6 +34,31 @@ def scalar(context: Context) -> Iterator[Candidate]:
         for name_a, value_a, node_a in values_a:
             if np.float32(value_a) != np.float32(value_b) and np.sign(value_a) == np.sign(value_b):
                 yield _candidate(context, (name_a, value_a, node_a), (name_b, value_b, node_b), edit(value_a))
+
+
+@hypothesis(priority=24)
+def scaled_by_a_count(context: Context) -> Iterator[Candidate]:
+    """A number of B is meant for a sum of n elements, A's for their mean: it is multiplied, or divided, by n.
+
+    So the alpha of a local response normalisation: torch divides the sum of squares by the size of the window.
+    """
+    node_a = context.at_a.first[0] if context.at_a.first else None
+    near = (*context.at_a.region[:_WINDOWS], *context.at_b.region[:_WINDOWS])
+    counts = {int(n) for node in near for _, n in numbers(node) if float(n).is_integer() and 1 < n <= _LARGEST}
+    counts |= {2 * n + 1 for n in counts}  # a radius for a size
+    for name, value, node, edit in _places(context, context.at_b.first):
+        for n in sorted(counts) if value and not float(value).is_integer() else ():
+            for changed, words in ((value * n, f"{n} {name or 'number'}"), (value / n, f"{name or 'number'} / {n}")):
+                yield Candidate(
+                    "reduction",
+                    edit(changed),
+                    node_a,
+                    node,
+                    fix_a=f"take the mean over {n} elements for their sum, or the sum for the mean, at {place(node_a)}",
+                    fix_b=setting_fix(context.b, node, name, changed),
+                    detail=f"{name or 'a number'} = {value:g} of {{B}} goes with a sum over {n} elements on one side, "
+                    f"with their mean on the other: {{A}} computes what {words} = {changed:g} means ({place(node)})",
+                )
 
 
 def _scalars(side: Side, region: Iterable[LoweredNode]) -> list[tuple[str, float, LoweredNode]]:

@@ -1,7 +1,7 @@
 """Convolutions that step otherwise: another stride, another dilation, the stride at another layer of a block.
 
 Codes:
-    stride: the windows lie at other distances; in a bottleneck, the first or the second convolution steps (ResNet v1, v1.5).
+    stride: the windows lie at other distances; in a bottleneck, another convolution steps (ResNet v1 and v1.5).
     dilation: the elements of the kernel lie at other distances.
 """
 
@@ -17,6 +17,7 @@ from oracle.causes.windows import CONVOLUTIONS, Pads, Window
 from oracle.lowered import LoweredNode, lower
 from oracle.network import Edits
 from oracle.trace import Node
+from oracle.unfit import Unfit
 
 _NEAR = 12
 _BETWEEN = 12
@@ -90,7 +91,7 @@ def with_steps(side: Side, window: Window, steps: Steps) -> Window:
     changed = lower(side.network.trace, recorded, side.network.actual)
     found = CONVOLUTIONS[node.node.op.removesuffix(".default")](side, changed)
     if found is None:
-        raise ValueError(node.node.op)
+        raise Unfit(f"{node.node.op} is no convolution with these steps")
     return replace(found, node=node)
 
 

@@ -1,6 +1,7 @@
 """The same operations in another order: activation and normalisation exchanged, a norm before or after the residual."""
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
 
 _REGION = 20
+_LONGEST = 4
 _SOON = 60
 _NORMS = ("layer_norm", "group_norm", "batch_norm", "rms_norm", "layernorm", "batchnorm")
 _LINEAR = ("mm", "matmul", "conv", "linear", "view", "reshape", "transpose", "permute", "clone", "copy")
@@ -40,6 +42,53 @@ def exchanged_nodes(context: Context) -> Iterator[Candidate]:
                     detail=f"{{B}} applies {first.node.op} before {second.node.op}, {{A}} after it",
                     tested=True,
                 )
+
+
+@hypothesis(priority=16)
+def moved_node(context: Context) -> Iterator[Candidate]:
+    """The first of three or four operations of B, one upon the other, becomes the last; or the last the first."""
+    wanted, side = Wanted(context), context.b
+    for start in context.at_b.region[:_REGION]:
+        chain = _chain(side, start)
+        for length in range(3, len(chain) + 1):
+            nodes = chain[:length]
+            for order in ([*nodes[1:], nodes[0]], [nodes[-1], *nodes[:-1]]):
+                edits = overridden(
+                    side, {nodes[-1].outputs[0]: functools.partial(_in_order, side, order, start.reals[0])}
+                )
+                found = soon(context, wanted, edits, 1)
+                if found is not None:
+                    moved = nodes[0] if order[-1] is nodes[0] else nodes[-1]
+                    names = " after ".join(n.node.op for n in reversed(order))
+                    node_a = wanted.node(found)
+                    yield Candidate(
+                        "node-order",
+                        edits,
+                        node_a,
+                        moved,
+                        fix_a=f"apply {moved.node.op} where the other model does, around {place(node_a)}",
+                        fix_b=f"apply {names}: {place(moved)} at another place",
+                        detail=f"{{A}} applies {names}; {{B}} has {moved.node.op} at another place",
+                        tested=True,
+                    )
+
+
+def _chain(side: Side, start: LoweredNode) -> list[LoweredNode]:
+    """Operations on one array, each the only use of the one before."""
+    chain = []
+    node: LoweredNode | None = start
+    while node is not None and len(chain) < _LONGEST and _is_simple(side, node):
+        chain.append(node)
+        following = side.consumers.get(node.outputs[0], ())
+        node = following[0] if len(following) == 1 and following[0].reals[:1] == node.outputs[:1] else None
+    return chain
+
+
+def _in_order(side: Side, order: Sequence[LoweredNode], value: int, values: Values) -> np.ndarray:
+    made = values[value]
+    for node in order:
+        made = side.network.apply(node, {**values, node.reals[0]: made})[node.outputs[0]]
+    return made
 
 
 def _both(context: Context, wanted: Wanted, edits: Edits, nodes: tuple[LoweredNode, ...]) -> bool:

@@ -18,6 +18,10 @@ from oracle.network import Edits, Values
 _REACH = 24
 _ROLES = ("parameter", "buffer", "constant", "state")
 _BIAS_FACTORS = ((0.0, "is left out in {A}"), (0.5, "is counted twice in {B}"), (2.0, "is counted twice in {A}"))
+_PRODUCTS = ("mm", "matmul", "conv", "linear", "dot", "einsum", "lstm", "gru", "rnn", "attention", "dense")
+# Squares of a sine and a cosine in float32 add up to one within this.
+_SINES = 1e-5
+_CELLS = ("lstm", "gru", "rnn")
 _GATES = {3: "GRU", 4: "LSTM"}
 
 
@@ -32,7 +36,9 @@ def arranged_as_in_a(context: Context) -> Iterator[Candidate]:
                 continue
             for permutation, array in layouts(ours, theirs.shape):
                 if not np.array_equal(array, theirs):
-                    yield _candidate(context, (i, node_a), (j, node_b), array, _relation(array, theirs, permutation))
+                    code, words = _relation(array, theirs, permutation)
+                    cause = (code_of_table(theirs, node_b) or code, words)
+                    yield _candidate(context, (i, node_a), (j, node_b), array, cause)
 
 
 @hypothesis(priority=14)
@@ -41,7 +47,7 @@ def kernel_turned_by_the_operation(context: Context) -> Iterator[Candidate]:
     ours = [context.a.run.values[i] for i, _ in leaves_near(context.a, context.at_a.region)]
     for j, node in leaves_near(context.b, context.at_b.region):
         kernel = context.b.run.values[j]
-        if kernel.ndim < 2 or not any(_is_held(x, kernel) for x in ours):
+        if kernel.ndim < 2 or code_of_table(kernel, node) or not any(_is_held(x, kernel) for x in ours):
             continue
         for axes in _axis_subsets(kernel.ndim) if kernel.ndim > 2 else ():
             if all(kernel.shape[k] > 1 for k in axes):
@@ -111,7 +117,7 @@ def two_biases(context: Context) -> Iterator[Candidate]:
         if np.squeeze(bias).ndim != 1 or not np.any(bias):
             continue
         name = context.b.network.trace.values[j].name
-        others = [i for i, _ in leaves_near(context.b, (node,)) if i != j and context.b.run.values[i].size == bias.size]
+        others = [i for i in _added_beside(context.b, node) if i != j and context.b.run.values[i].size == bias.size]
         left_out = "double-bias" if others else "missing-node" if context.exchanged else "extra-node"
         for code, factor, meaning in (
             (left_out, 0.0, "is left out in {A}"),
@@ -123,6 +129,22 @@ def two_biases(context: Context) -> Iterator[Candidate]:
                 add = f"add a bias with the numbers of {name}  # at {candidate.node_a and place(candidate.node_a)}"
                 candidate = replace(candidate, fix_a=add, fix_b=f"leave out {name} (bias=False, use_bias=False)")
             yield candidate
+
+
+def _added_beside(side: Side, node: LoweredNode) -> list[int]:
+    """Stored arrays that are added to the same sum as the node's: those of a fused cell, or of the sums around."""
+    if any(word in node.node.op.lower() for word in _CELLS):
+        return _origins(side, node)
+    if "add" not in node.node.op.lower():
+        return []
+    sums, wanted = [node], [node]
+    while wanted and len(sums) < _REACH:
+        n = wanted.pop()
+        around = [*(side.producers[i] for i in n.reals if i in side.producers), *side.consumers.get(n.outputs[0], ())]
+        fresh = [m for m in around if "add" in m.node.op.lower() and m not in sums]
+        sums += fresh
+        wanted += fresh
+    return [i for n in sums for i in _origins(side, n)]
 
 
 def leaves_near(side: Side, region: tuple[LoweredNode, ...]) -> list[tuple[int, LoweredNode]]:
@@ -206,6 +228,22 @@ def _relation(wanted: np.ndarray, present: np.ndarray, permutation: tuple[int, .
         "kernel-layout",
         f"the weight of {{B}} holds the numbers of {{A}} in another order (axes {list(permutation)})",
     )
+
+
+def code_of_table(array: np.ndarray, reader: LoweredNode) -> str:
+    """What it means that a stored array is in another order which no product reads: it is no kernel."""
+    if any(word in reader.node.op.lower() for word in _PRODUCTS):
+        return ""
+    return "positional-encoding" if _is_sinusoidal(np.squeeze(array)) else "data-layout"
+
+
+def _is_sinusoidal(table: np.ndarray) -> bool:
+    """Whether the columns are sines and cosines of the same angles, in halves or as neighbours."""
+    if table.ndim != 2 or table.shape[1] % 2 or np.max(np.abs(table)) > 1 + _SINES:
+        return False
+    squares, half = table.astype(np.float64) ** 2, table.shape[1] // 2
+    sums = (squares[:, :half] + squares[:, half:], squares[:, 0::2] + squares[:, 1::2])
+    return any(bool(np.max(np.abs(s - 1)) < _SINES) for s in sums)
 
 
 def _axis_subsets(rank: int) -> Iterator[tuple[int, ...]]:
