@@ -24,8 +24,9 @@ _PROBES = 9
 _COMMON = 2.0**-8
 # Scores are hidden by numbers below this, which are so many times larger than the rest.
 _FILL, _APART = -1e3, 100.0
-# An operation with more outputs than this makes a list; with fewer, one result and what its gradient needs.
-_BY_PRODUCTS = 4
+# An operation with more outputs than this makes a list; with fewer, one result and what its gradient needs: five of a
+# batch norm that updates its running statistics.
+_BY_PRODUCTS = 5
 # Operations whose results are parts of an array.
 _PARTS = ("slice", "select", "unbind", "split", "chunk", "gather", "unpack", "unstack", "narrow", "take", "index")
 
@@ -124,13 +125,15 @@ class Digest:
 class Side:
     """One of the two networks with its exact run.
 
-    `noise` is what `oracle.noise` has measured of its targets; an edit hardly changes it, so edited sides share it.
+    `noise` is what `oracle.noise` has measured of the targets of the side as it was recorded, which is `unedited`
+    where this is an edited one; an edit hardly changes it.
     """
 
     network: Network
     run: Run
     _digests: dict[int, Digest] = field(default_factory=dict, repr=False)
     noise: dict[frozenset[int], dict[int, float]] = field(default_factory=dict, repr=False)
+    unedited: "Side | None" = field(default=None, repr=False)
 
     def digest(self, value: int) -> Digest | None:
         """The digest of a real value of the trace; None for integers, booleans and empty arrays."""
@@ -144,7 +147,7 @@ class Side:
 
     def changed(self, network: Network, run: Run) -> "Side":
         """The side with another run; digests of what did not change are kept."""
-        return Side(network, run, dict(self._digests), self.noise)
+        return Side(network, run, dict(self._digests), self.noise, self.unedited or self)
 
     @cached_property
     def producers(self) -> dict[int, LoweredNode]:

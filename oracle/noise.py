@@ -2,9 +2,13 @@
 
 Two correct ports differ in exact arithmetic too, a little: one keeps eps as a float64, the other as a float32; one
 divides by sqrt 2, the other multiplies by a float32 constant. A constant is defined only to its format's rounding, so
-that much is no difference of meaning; nor is the rounding of a parameter that one side keeps in another form (a batch
-norm folded into a kernel, two biases added). The float64 evaluation errs as well, by its balls' radii, to first order.
+that much is no difference of meaning; what both hold to the last bit makes none. Nor is the rounding of a parameter
+that one side keeps in another form (a batch norm folded into a kernel, two biases added). The float64 evaluation errs
+as well, by its balls' radii, to first order.
 """
+
+import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -37,7 +41,7 @@ def semantic_noise(a: Side, b: Side, pair: Pair, edited: bool = False) -> float:
     size = norm(semantics)
     if size == 0 or size > max(_SMALL * norm(_finite(x)), rounding):
         return 0.0
-    noise = constant_noise(a, pair.a, derived(a, b)) + constant_noise(b, pair.b, derived(b, a))
+    noise = constant_noise(a, b, pair.a) + constant_noise(b, a, pair.b)
     if size <= noise or size > max(_CARRIED * norm(_finite(x)), rounding):
         return noise
     direction = semantics / size
@@ -59,7 +63,7 @@ def _finite(x: np.ndarray) -> np.ndarray:
 
 
 def derived(side: Side, other: Side) -> frozenset[int]:
-    """Parameters and buffers of `side` whose numbers `other` does not hold: they may be computed from its own."""
+    """Parameters, buffers and constants of `side` whose numbers `other` does not hold: they may be made of its own."""
     theirs: dict[int, list[np.ndarray]] = {}
     for y in _stored(other).values():
         theirs.setdefault(y.size, []).append(y)
@@ -70,7 +74,8 @@ def derived(side: Side, other: Side) -> frozenset[int]:
 
 def _stored(side: Side) -> dict[int, np.ndarray]:
     trace = side.network.trace
-    digests = {i: side.digest(i) for i in (*trace.parameters.values(), *trace.buffers.values())}
+    constants = (v.id for v in trace.values.values() if v.role == "constant" and v.dtype in FORMATS)
+    digests = {i: side.digest(i) for i in (*trace.parameters.values(), *trace.buffers.values(), *constants)}
     return {i: digest.ordered for i, digest in digests.items() if digest is not None}
 
 
@@ -84,23 +89,28 @@ def working_format(side: Side) -> Format:
     return min(formats, key=lambda f: f.precision, default=format_named("float64"))
 
 
-def constant_noise(side: Side, target: int, derived: frozenset[int]) -> float:
-    """How far the target moves when every constant changes by half a unit of the format: the larger of two draws.
+def constant_noise(side: Side, other: Side, target: int) -> float:
+    """How far the target moves when every constant of `side` alone changes by half a unit: the larger of two draws.
 
-    Constants are leaves that no parameter or input is, numbers that are not whole, and the parameters in `derived`.
+    Constants are what is `derived`, and literals that are not whole and that `other` does not hold.
     """
-    if derived not in side.noise:
-        side.noise[derived] = _moved(side, derived)
-    return side.noise[derived].get(target, 0.0)
+    own = derived(side, other)
+    if own not in side.noise:
+        side.noise[own] = _moved(side.unedited or side, own, _literals(other.unedited or other))
+    return side.noise[own].get(target, 0.0)
 
 
-def _moved(side: Side, derived: frozenset[int]) -> dict[int, float]:
+def _literals(side: Side) -> frozenset[float]:
+    return frozenset(number for node in side.network.nodes for _, number in numbers(node))
+
+
+def _moved(side: Side, own: frozenset[int], shared: frozenset[float]) -> dict[int, float]:
     """What `constant_noise` is for every target of the recording."""
     format_ = working_format(side)
     moved: dict[int, float] = {}
     generator = np.random.default_rng(7)
     for _ in range(_DRAWS if format_.name != "float64" else 0):
-        edits = _perturbed(side, format_.u, derived, generator)
+        edits = _perturbed(side, own, shared, functools.partial(_nudged, format_.u, generator))
         if not edits.leaves and not edits.nodes:
             break
         with np.errstate(all="ignore"):
@@ -119,20 +129,23 @@ def _targets(side: Side) -> set[int]:
     return {t for t in found if side.run.values[t].dtype.kind == "f"}
 
 
-def _perturbed(side: Side, u: float, derived: frozenset[int], generator: np.random.Generator) -> Edits:
-    leaves = {}
-    for value in side.network.trace.values.values():
-        if (value.role == "constant" or value.id in derived) and value.dtype in FORMATS and value.array is not None:
-            x = side.run.values[value.id]
-            rounded = np.rint(x) != x  # a whole number is what it says
-            leaves[value.id] = x * (1 + u * rounded * generator.choice([-1.0, 1.0], x.shape))
+def _nudged(u: float, generator: np.random.Generator, x: np.ndarray) -> np.ndarray:
+    """`x` with each element moved by the relative amount `u`, up or down; whole numbers are what they say."""
+    return x * (1 + u * (np.rint(x) != x) * generator.choice([-1.0, 1.0], x.shape))
+
+
+def _perturbed(
+    side: Side, own: frozenset[int], shared: frozenset[float], nudged: Callable[[np.ndarray], np.ndarray]
+) -> Edits:
+    """The edit that nudges the leaves `own` and the literals that are not `shared`."""
+    leaves = {i: nudged(side.run.values[i]) for i in sorted(own)}
     nodes = {}
     for node in side.network.nodes:
         changed = node.node
         for path, number in numbers(node):
-            if not float(number).is_integer():
-                changed = with_literal(changed, path, number * (1 + u * float(generator.choice([-1.0, 1.0]))))
+            if not number.is_integer() and number not in shared:
+                changed = with_literal(changed, path, float(nudged(np.array(number))))
         if changed is not node.node:
             meaning = lower(side.network.trace, changed, side.network.actual)
-            nodes[node.node.index] = lambda values, meaning=meaning: side.network.apply(meaning, values)
+            nodes[node.node.index] = functools.partial(side.network.apply, meaning)
     return Edits(leaves, nodes)

@@ -17,16 +17,19 @@ from oracle.alignment import CLOSE, Divergence, Side
 from oracle.causes import Candidate, candidates, place
 from oracle.causes.wrong_gradient import Held
 from oracle.comparison import Cause
+from oracle.lookahead import assumed, replayed
 from oracle.network import Edits, Values
 from oracle.noise import means_the_same
 from oracle.pairing import Pair, pair_inputs
 from oracle.proofs import Proof, note, share
 from oracle.reproducing import reproduction
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
-from oracle.unfit import attempt, mistakes
+from oracle.unfit import UNFIT, attempt, mistakes
 from oracle.weighing import alike, begun, better, brings_in_order, clean, entangled, in_layout, turned
 
 MOST_CAUSES = 12
+# How many causes in a row are assumed mended, beyond the first, to find one behind them.
+_DEPTH = 1
 # Seconds after which a search stops and says what it leaves open.
 PATIENCE = 60.0
 
@@ -134,6 +137,12 @@ class Search:
                 continue
             found = self._step(state, banned)
             late = time.monotonic() > self.deadline
+            chain = self._behind(state, banned) if found is None or found[0].transplant else []
+            if chain:
+                for candidate, after in chain:
+                    self._record(candidate, state, after)
+                    state = in_layout(after)
+                continue
             if trusted is not None and not late and (found is None or found[0].transplant):
                 state, self.causes, candidate = trusted
                 banned.append(candidate)
@@ -198,8 +207,33 @@ class Search:
         }
         self.edits_b = self.edits_b | Edits(nodes=carried)
 
-    def _step(self, state: State, banned: list[Candidate]) -> tuple[Candidate, State] | None:
-        """The best proved hypothesis at the first divergence, and the state after it."""
+    def _behind(self, state: State, banned: list[Candidate], depth: int = _DEPTH) -> list[tuple[Candidate, State]]:
+        """Named causes that bring values into line only together, the first divergence last, and the state after each.
+
+        Empty where the first divergence still has no named cause once those behind it are mended. That A's operation is
+        left out and B's is too explains nothing: it is always so.
+        """
+        for trusting in assumed(state):
+            if time.monotonic() > self.deadline:
+                break
+            later = self._step(trusting, banned, named=True)
+            behind = [later] if later is not None else self._behind(trusting, banned, depth - 1) if depth else []
+            chain, now, before = [], state, trusting
+            for candidate, after in behind:
+                mended = replayed(now, before, after)
+                if mended is None:
+                    break
+                chain.append((candidate, mended))
+                now, before = mended, after
+            first = self._step(now, banned, named=True) if chain and len(chain) == len(behind) else None
+            if first is None or first[1].divergent > before.divergent:
+                continue
+            if any(candidate.code not in _STRUCTURAL for candidate, _ in (*chain, first)):
+                return [*chain, first]
+        return []
+
+    def _step(self, state: State, banned: list[Candidate], named: bool = False) -> tuple[Candidate, State] | None:
+        """The best proved hypothesis at the first divergence, and the state after it; `named`: no mere transplant."""
         best: tuple[tuple[bool, int, float], Candidate, State] | None = None
 
         def settled(priority: int) -> bool:
@@ -209,7 +243,7 @@ class Search:
 
         for candidate, exchanged in self._candidates(state, settled):
             later = best is not None and candidate.priority > best[1].priority
-            if later and (candidate.transplant or settled(candidate.priority)):
+            if (later and (candidate.transplant or settled(candidate.priority))) or (named and candidate.transplant):
                 break
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
@@ -272,12 +306,15 @@ class Search:
             before = state
 
     def _joint(self, candidate: Candidate, before: State, after: State) -> list[State]:
-        """The state after each of the joint edits in turn."""
-        found, edits = [], Edits()
+        """The state after each of the joint edits in turn; one that only runs with those after it changes nothing."""
+        found, edits = [before], Edits()
         for part in (candidate, *candidate.also)[: len(candidate.also)]:
             edits = edits | part.edits
-            found.append(Trial(before, candidate, exchanged=False).applied(composed(edits, before.edits_b)))
-        return [*found, after]
+            try:
+                found.append(Trial(before, candidate, exchanged=False).applied(composed(edits, before.edits_b)))
+            except UNFIT:
+                found.append(found[-1])
+        return [*found[1:], after]
 
 
 def _plain(network: object, node: object) -> Callable[[Values], Values]:

@@ -110,6 +110,20 @@ class State:
             return Context(self.a, self.b, self.alignment, self.at_a, self.at_b, kind, pairs)
         return Context(self.b, self.a, self.alignment.turned, self.at_b, self.at_a, kind, pairs, exchanged=True)
 
+    def edited(self, seeds: Edits, of_a: bool) -> "State":
+        """The state after further edits of B, or `of_a`."""
+        side, before, within = (
+            (self.a, self.edits_a, self.stage.nodes_a) if of_a else (self.b, self.edits_b, self.stage.nodes_b)
+        )
+        edits = before | seeds
+        values = dict(side.run.values)
+        with np.errstate(all="ignore"):
+            for _ in side.network.walk(values, edits, seeds, within):
+                pass
+        network = side.network.with_nodes(seeds.literals) if seeds.literals else side.network
+        changed = side.changed(network, Run(values))
+        return replace(self, a=changed, edits_a=edits) if of_a else replace(self, b=changed, edits_b=edits)
+
     @cached_property
     def open(self) -> tuple[dict[int, list[Digest]], dict[int, list[Digest]]]:
         """By size, the values of A and of B that wait for a counterpart: divergent results near by, and targets."""
@@ -152,16 +166,7 @@ class Trial:
 
     def applied(self, seeds: Edits) -> State:
         """The state after the edits, whatever they bring."""
-        edits = self.before | seeds
-        values = dict(self.side.run.values)
-        with np.errstate(all="ignore"):
-            for _ in self.side.network.walk(values, edits, seeds, self.within):
-                pass
-        network = self.side.network.with_nodes(seeds.literals) if seeds.literals else self.side.network
-        side = self.side.changed(network, Run(values))
-        if self.exchanged:
-            return replace(self.state, a=side, edits_a=edits)
-        return replace(self.state, b=side, edits_b=edits)
+        return self.state.edited(seeds, self.exchanged)
 
     def _promises(self, seeds: Edits) -> bool:
         """Whether the edit gives some divergent value a counterpart soon after: the cheap test before the full one."""

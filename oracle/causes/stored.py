@@ -60,11 +60,19 @@ def _initial_before(context: Context) -> dict[int, LoweredNode]:
     A bias of zeros that was never loaded leaves its layer equal to the other's product without the bias.
     """
     side = context.b
-    before = (side.producers.get(i) for node in context.at_b.first for i in node.reals)
+    before = (_maker(side, i) for node in context.at_b.first for i in node.reals)
     nodes = [node for node in before if node is not None]
     found = {i: node for node in nodes for i in node.reals if i not in side.producers}
     digests = ((i, node, side.digest(i)) for i, node in found.items())
     return {i: node for i, node, digest in digests if digest is not None and not digest.telling}
+
+
+def _maker(side: Side, value: int) -> LoweredNode | None:
+    """The node that makes the numbers of `value`, which others may have moved since."""
+    node = side.producers.get(value)
+    while node is not None and node.moves and node.reals:
+        node = side.producers.get(node.reals[0])
+    return node
 
 
 def _open(side: Side, leaves: dict[int, LoweredNode], matches: object) -> dict[int, LoweredNode]:

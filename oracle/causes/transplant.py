@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from oracle.alignment import Side
 from oracle.causes import Candidate, Context, after, hypothesis, place, replaced_output
 from oracle.causes.factors import name_factor
 from oracle.causes.relations import relate
@@ -42,7 +43,8 @@ class Cut:
 
 def cuts(context: Context) -> Iterator[Cut]:
     """Pairs of divergent values of one size, the earliest first; each in the layouts that fit best."""
-    region_a, region_b = context.at_a.region[:_REACH], context.at_b.region[:_REACH]
+    region_a = [n for n in context.at_a.region[:_REACH] if not _only_weights(context.a, n)]
+    region_b = [n for n in context.at_b.region[:_REACH] if not _only_weights(context.b, n)]
     places = sorted(itertools.product(range(len(region_a)), range(len(region_b))), key=lambda p: (sum(p), p))
     for i, j in places:
         x = context.a.run.values[region_a[i].outputs[0]]
@@ -50,6 +52,15 @@ def cuts(context: Context) -> Iterator[Cut]:
         if x.size == y.size and x.size and region_a[i].node.phase == region_b[j].node.phase:
             for wanted in _layouts(x, y):
                 yield Cut(region_a[i], region_b[j], wanted, y)
+
+
+def _only_weights(side: Side, node: LoweredNode) -> bool:
+    """Whether the node merely moves the numbers of a weight: their difference is the weight's."""
+    while node.moves and node.reals:
+        if node.reals[0] not in side.producers:
+            return side.network.trace.values[node.reals[0]].role in ("parameter", "buffer")
+        node = side.producers[node.reals[0]]
+    return False
 
 
 def _layouts(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
