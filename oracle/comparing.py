@@ -14,6 +14,7 @@ import numpy as np
 
 from oracle.accusing import Finding, accuse, proved, unstable
 from oracle.alignment import Alignment, Divergence, Side, align, difference, norm
+from oracle.cancelling import cancelling
 from oracle.comparable import comparable, left_out
 from oracle.comparison import Cause, Comparison, DriftPart, Line, Meaning, Part, Target
 from oracle.compiled import ran
@@ -178,7 +179,7 @@ def _accusations(a: Side, b: Side, alignment: Alignment, pairs: list[Pair]) -> l
     told = {(f.accused.side, n) for f in lost for n in f.nodes}
     each = lost + [f for f in accuse("A", a) + accuse("B", b) if not told & {(f.accused.side, n) for n in f.nodes}]
     known = {(f.accused.side, f.accused.scope, f.accused.source) for f in each}
-    together = unstable((a, b), alignment)
+    together = unstable((a, b), alignment) or cancelling((a, b), alignment)
     return each + [f for f in together if (f.accused.side, f.accused.scope, f.accused.source) not in known]
 
 
