@@ -10,7 +10,7 @@ import numpy as np
 import scipy.special as sp
 
 from oracle.alignment import Side
-from oracle.causes.local import close, overridden, upstream
+from oracle.causes.local import close, is_fixed, overridden, upstream
 from oracle.causes.shifts import HIDDEN, Shift, read_shift
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
@@ -86,26 +86,29 @@ def _spread(x: np.ndarray) -> float:
 
 
 def _summands(side: Side, logits: int) -> set[int]:
-    """The values to which only biases that no parameter makes are added on the way to the logits."""
+    """The values to which only masks, and biases that no parameter makes, are added on the way to the logits."""
     found, wanted = set(), [logits]
     while wanted:
         level = wanted.pop()
         producer = side.producers.get(level)
-        if producer is None or len(producer.reals) != 2 or "add" not in producer.node.op.lower():
-            continue
-        for scores, bias in (producer.reals, producer.reals[::-1]):
-            same = side.run.values[scores].size == side.run.values[level].size
-            if same and scores not in found and _is_fixed(side, bias):
-                found.add(scores)
-                wanted.append(scores)
+        made = side.run.values[level]
+        for i in producer.reals if producer is not None else ():
+            scores = side.run.values[i]
+            if scores.size != made.size or i in found:
+                continue
+            others = [j for j in producer.reals if j != i] if producer is not None else []
+            added = (
+                producer is not None and "add" in producer.node.op.lower() and all(is_fixed(side, j) for j in others)
+            )
+            if added or _is_masking(scores.reshape(made.shape), made):
+                found.add(i)
+                wanted.append(i)
     return found
 
 
-def _is_fixed(side: Side, value: int) -> bool:
-    """Whether no input of real numbers and no parameter reaches the value."""
-    read = [i for n in upstream(side, value, 4 * _UPSTREAM) for i in n.reals]
-    leaves = [i for i in (value, *read) if i not in side.producers]
-    return all(side.network.trace.values[i].role not in ("input", "parameter") for i in leaves)
+def _is_masking(scores: np.ndarray, made: np.ndarray) -> bool:
+    shift = read_shift(scores, made, biased=False)
+    return shift is not None and shift.plain
 
 
 def _reader(level: int, shape: tuple[int, ...]) -> Callable[[Values], np.ndarray]:

@@ -149,6 +149,13 @@ def downstream(side: Side, value: int, steps: int) -> Iterator[LoweredNode]:
                 wanted.extend(node.outputs)
 
 
+def is_fixed(side: Side, value: int, steps: int = 60) -> bool:
+    """Whether no input of real numbers and no parameter reaches the value."""
+    read = (i for n in upstream(side, value, steps) for i in n.reals)
+    leaves = [i for i in (value, *read) if i not in side.producers]
+    return all(side.network.trace.values[i].role not in ("input", "parameter") for i in leaves)
+
+
 def spell(side: Side, verb: str, argument: object) -> str:
     """An array operation as the side's framework writes it: `x.permute(0, 2, 1)`."""
     return _SPELLINGS[side.network.trace.framework][verb].format(argument)

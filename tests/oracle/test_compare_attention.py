@@ -68,18 +68,42 @@ def opposite(scores):
     return ~causal()(scores)
 
 
-def rotated(interleaved=False, base=1e4, first=0):
-    def turn(x):
-        d, p = x.shape[-1], torch.arange(x.shape[-2]) + first
-        angle = p[:, None] * base ** (-torch.arange(0, d, 2) / d)
-        c, s = angle.cos(), angle.sin()
-        if interleaved:
-            a, b = x[..., 0::2], x[..., 1::2]
-            return torch.stack([a * c - b * s, a * s + b * c], -1).flatten(-2)
-        a, b = x.chunk(2, -1)
-        return x * torch.cat([c, c], -1) + torch.cat([-b, a], -1) * torch.cat([s, s], -1)
+def turned(x, layout="halves", base=1e4, first=0, part=1.0):
+    """`x` rotated by position: half against half, interleaved (`complex` too), or by a mixture of the two."""
+    size = int(part * x.shape[-1])
+    x, rest = x[..., :size], x[..., size:]
+    angle = (torch.arange(x.shape[-2]) + first)[:, None] * base ** (-torch.arange(0, size, 2) / size)
+    if layout == "complex":
+        z = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2).contiguous())
+        return torch.view_as_real(z * torch.polar(torch.ones_like(angle), angle)).flatten(-2)
+    c, s = angle.cos(), angle.sin()
+    if layout == "interleaved":
+        a, b = x[..., 0::2], x[..., 1::2]
+        return torch.stack([a * c - b * s, a * s + b * c], -1).flatten(-2)
+    a, b = x.chunk(2, -1)
+    c, s = ((t.repeat_interleave(2, -1) if layout == "mixed" else torch.cat([t, t], -1)) for t in (c, s))
+    return torch.cat([x * c + torch.cat([-b, a], -1) * s, rest], -1)
 
-    return lambda q, k, v: core()(turn(q), turn(k), v)
+
+def rotated(interleaved=False, **options):
+    layout = "interleaved" if interleaved else options.pop("layout", "halves")
+    return lambda q, k, v: core()(turned(q, layout, **options), turned(k, layout, **options), v)
+
+
+def queries_alone(q, k, v):
+    return core()(turned(q), k, v)
+
+
+def biased(slope):
+    """ALiBi: scores fall with the distance."""
+
+    def run(q, k, v):
+        p = torch.arange(q.shape[-2])
+        slopes = slope ** torch.arange(1, 4)[:, None, None]
+        scores = q @ k.mT * q.shape[-1] ** -0.5 + slopes * (p[None, :] - p[:, None])
+        return scores.masked_fill(~causal()(scores), -math.inf).softmax(-1) @ v
+
+    return run
 
 
 PAD = (torch.arange(5) < torch.tensor([[3], [5]]))[:, None, None, :]
@@ -121,6 +145,14 @@ CORES = {
     "after the softmax": ("attention-mask", core(keep=causal(), fill=-math.inf), core(keep=causal(), after=True)),
     "layout": ("rotary-layout", rotated(), rotated(interleaved=True)),
     "base": ("rotary-layout", rotated(), rotated(base=5e5)),
+    "complex numbers": ("rotary-layout", rotated(), rotated(layout="complex")),
+    "complex numbers, base": ("rotary-layout", rotated(layout="complex"), rotated(layout="complex", base=5e5)),
+    "a part rotated": ("rotary-layout", rotated(), rotated(part=0.5)),
+    "angles of the other layout": ("rotary-layout", rotated(), rotated(layout="mixed")),
+    "keys not rotated": ("rotary-layout", rotated(), queries_alone),
+    "not rotated": ("rotary-layout", rotated(), core()),
+    "slopes": ("positional-encoding", biased(0.5), biased(0.25)),
+    "slopes, none": ("positional-encoding", biased(0.5), fused(is_causal=True)),
     "layout and base": ("rotary-layout", rotated(base=77777.0), rotated(interleaved=True, base=5e5)),
 }
 SLOW = ("1/d", "both fused", "opposite", "after the softmax", "base")
@@ -146,8 +178,9 @@ def _one(found, code):
         (core(keep=causal(), fill=-1e4), core(keep=causal())),
         (fused(is_causal=True), core(keep=causal())),
         (rotated(), rotated(first=1)),
+        (rotated(True), rotated(layout="complex")),
     ],
-    ids=["fill", "fused", "relative positions"],
+    ids=["fill", "fused", "relative positions", "complex"],
 )
 def test_attention_that_means_the_same(a, b):
     assert compare(Attention(a), Attention(b), X, budgets=False).verdict is Meaning.SAME
@@ -200,10 +233,32 @@ def test_a_padding_mask_left_out():
     _one(compare(_embedded(False), _embedded(True), TOKENS, budgets=False), "attention-mask")
 
 
-def _positions(interleaved):
-    angle = torch.arange(5)[:, None] / 10000 ** (torch.arange(0, 24, 2) / 24)
-    parts = [angle.sin(), angle.cos()]
+def _positions(interleaved, base=1e4, cosine=False):
+    angle = torch.arange(5)[:, None] / base ** (torch.arange(0, 24, 2) / 24)
+    parts = [angle.cos(), angle.sin()] if cosine else [angle.sin(), angle.cos()]
     return torch.stack(parts, -1).reshape(5, 24) if interleaved else torch.cat(parts, -1)
+
+
+class Positioned(nn.Module):
+    """A dense layer on its input with a stored table of positions."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.register_buffer("table", table)
+        self.dense = DENSE
+
+    def forward(self, x):
+        return self.dense(x + self.table[: x.shape[1]])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"interleaved": False}, {"interleaved": True, "base": 100.0}, {"interleaved": False, "cosine": True}],
+    ids=["halves", "base", "cosine first"],
+)
+def test_stored_tables_of_positions(other):
+    a, b = Positioned(_positions(True)), Positioned(_positions(**other))
+    _one(compare(a, b, X, budgets=False), "positional-encoding")
 
 
 torch.manual_seed(0)
