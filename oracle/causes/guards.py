@@ -108,11 +108,13 @@ def _guard(side: Side, node: LoweredNode, read: tuple[int, np.ndarray], known: l
     for forms in (PLAIN, ROOTS, _RECIPROCALS):
         if forms is not PLAIN and np.min(s) < 0:
             continue
+        with np.errstate(all="ignore"):
+            bare = next(iter(forms.values()))(s, 0.0)
         for form, eps in itertools.product(list(forms)[1:], known):
             with np.errstate(all="ignore"):
                 made = np.asarray(forms[form](s, eps))
-            same = np.isfinite(made).all() and close(made, y, _EXACT) and not np.array_equal(made, s)
-            if same and (forms is not PLAIN or keeps_from_zero(side, node)):
+            acts = np.isfinite(made).all() and close(made, y, _EXACT) and not np.array_equal(made, bare)
+            if acts and (forms is not PLAIN or keeps_from_zero(side, node)):
                 return Guard(node, source, form, eps, forms)
     return None
 

@@ -3,7 +3,8 @@
     -7 mod 3 = 2 where the quotient is rounded down (remainder, %), -1 where it is cut (fmod, C's %)
 
 Codes:
-    division: a quotient is cut to a whole number on one side, or cut and rounded down.
+    division: a quotient is cut to a whole number on one side.
+    rounding-mode: both are cut, one down and one toward zero.
 """
 
 import functools
@@ -11,13 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
+from oracle.causes import Candidate, Context, hypothesis, numbers, place, replaced_output
+from oracle.causes.local import upstream
 from oracle.formulas import short_name
 from oracle.lowered import LoweredNode
 from oracle.network import Values
-from oracle.trace import substitute
+from oracle.trace import is_reference, substitute
 
 _REACH = 24
+_STEPS, _DIVISORS = 8, 8
 # Ways to cut a quotient, and what is left of it, by how they are called.
 _QUOTIENTS = {"down": lambda x, y: np.floor(x / y), "toward zero": lambda x, y: np.trunc(x / y)}
 _REMAINDERS = {
@@ -30,7 +33,8 @@ _REMAINDERS = {
 def whole_division(context: Context) -> Iterator[Candidate]:
     """B divides down to a whole number: it divides truly."""
     for node in context.at_b.region[:_REACH]:
-        if _cut(context, node, _QUOTIENTS):
+        own = next(_operands(context, node, []), None)
+        if own is not None and _way(context, node, own, _QUOTIENTS):
             first = context.at_a.first[0] if context.at_a.first else None
             yield Candidate(
                 "division",
@@ -47,41 +51,76 @@ def whole_division(context: Context) -> Iterator[Candidate]:
 def cut_otherwise(context: Context) -> Iterator[Candidate]:
     """B cuts a quotient, or takes what is left of it, in one way; A in another."""
     first = context.at_a.first[0] if context.at_a.first else None
+    divisors = _whole_and_small(context)
     for node in context.at_b.region[:_REACH]:
-        for ways in (_QUOTIENTS, _REMAINDERS):
-            present = _cut(context, node, ways)
-            for name in [n for n in ways if n != present] if present else ():
-                yield Candidate(
-                    "rounding-mode",
-                    replaced_output(node, functools.partial(_in_way, ways[name], node)),
-                    first,
-                    node,
-                    fix_a=f"round {present} at {place(first)}",
-                    fix_b=f"round {name} at {place(node)}",
-                    detail=f"{'quotient' if ways is _QUOTIENTS else 'remainder'}: {name} in {{A}}, {present} in {{B}}",
-                )
+        for operands in _operands(context, node, divisors):
+            for ways in (_QUOTIENTS, _REMAINDERS):
+                present = _way(context, node, operands, ways)
+                for name in [n for n in ways if n != present] if present else ():
+                    what = "quotient" if ways is _QUOTIENTS else "remainder"
+                    yield Candidate(
+                        "rounding-mode",
+                        replaced_output(node, functools.partial(_in_way, ways[name], operands)),
+                        first,
+                        node,
+                        fix_a=f"take the {what} {present} at {place(first)}",
+                        fix_b=f"take the {what} {name} at {place(node)}",
+                        detail=f"the {what} {name} in {{A}}, {present} in {{B}}",
+                    )
 
 
-def _cut(context: Context, node: LoweredNode, ways: Mapping[str, Callable]) -> str:
-    """In which way the node cuts the quotient of its first two operands, or takes the remainder; "" for neither."""
-    side = context.b
-    y = side.run.values[node.outputs[0]]
+Operand = int | float
+
+
+def _operands(
+    context: Context, node: LoweredNode, divisors: list[float]
+) -> Iterator[tuple[tuple[bool, Operand], tuple[bool, Operand]]]:
+    """Dividend and divisor: the first two operands of the node, or a value with a counterpart and a number.
+
+    Each is a number, or the id of a value (True).
+    """
     trees = node.node.inputs[:2]
-    if len(trees) < 2 or not node.reals or any(isinstance(tree, str | bool | list | tuple) for tree in trees):
-        return ""
-    operands = [np.asarray(o) for o in substitute(list(trees), side.run.values)]
-    if any(o.dtype.kind not in "fiu" or o.shape not in ((), y.shape) or not np.isfinite(o).all() for o in operands):
+    plain = [t for t in trees if isinstance(t, int | float) and not isinstance(t, bool)]
+    if node.reals and len(trees) == 2 and len(plain) + sum(is_reference(t) for t in trees) == 2:
+        yield tuple((True, t["value"]) if is_reference(t) else (False, t) for t in trees)
+    side = context.b
+    shape = side.run.values[node.outputs[0]].shape if node.outputs else None
+    for i in dict.fromkeys(i for n in (node, *upstream(side, node.outputs[0], _STEPS)) for i in n.reals):
+        if side.run.values[i].shape == shape and context.matched(i) and side.run.values[i].size > 1:
+            yield from (((True, i), (False, number)) for number in divisors)
+
+
+def _whole_and_small(context: Context) -> list[float]:
+    """The numbers that the region reads, by which something may be divided."""
+    found: dict[float, None] = {}
+    for node in context.at_b.region[:_REACH]:
+        found.update((abs(n), None) for _, n in numbers(node) if n)
+        scalars = (context.b.run.values[i] for i in node.reals if context.b.run.values[i].size == 1)
+        found.update((abs(float(x.reshape(()))), None) for x in scalars if x.reshape(()))
+    return list(found)[:_DIVISORS]
+
+
+def _taken(operand: tuple[bool, Operand], values: Values) -> np.ndarray:
+    is_value, number = operand
+    return np.asarray(values[int(number)] if is_value else number, np.float64)
+
+
+def _way(context: Context, node: LoweredNode, operands: tuple, ways: Mapping[str, Callable]) -> str:
+    """In which way the node cuts the quotient of the operands, or takes the remainder; "" for neither."""
+    y = context.b.run.values[node.outputs[0]]
+    x, divisor = (_taken(operand, context.b.run.values) for operand in operands)
+    if any(o.shape not in ((), y.shape) or not np.isfinite(o).all() for o in (x, divisor)) or not y.size:
         return ""
     with np.errstate(all="ignore"):
-        quotient = operands[0] / operands[1]
-        if quotient.shape != y.shape or np.array_equal(quotient, np.rint(quotient)):
+        quotient = x / divisor
+        if quotient.shape != y.shape or not np.ptp(np.rint(quotient)) or np.array_equal(quotient, np.rint(quotient)):
             return ""
-        return next((name for name, way in ways.items() if np.allclose(way(*operands), y, rtol=1e-12, atol=1e-12)), "")
+        return next((name for name, way in ways.items() if np.allclose(way(x, divisor), y, 1e-12, 1e-12)), "")
 
 
-def _in_way(way: Callable, node: LoweredNode, values: Values) -> np.ndarray:
-    x, y, *_ = substitute(list(node.node.inputs), values)
-    return np.asarray(way(np.asarray(x, np.float64), np.asarray(y, np.float64)))
+def _in_way(way: Callable, operands: tuple, values: Values) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.asarray(way(*(_taken(operand, values) for operand in operands)))
 
 
 @hypothesis(priority=28)

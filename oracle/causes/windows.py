@@ -4,6 +4,7 @@ Padding is taken together: what an operation of its own put around the array, an
 """
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,8 @@ from oracle.lowered import LoweredNode
 from oracle.network import Values
 from oracle.trace import Node, Tree, references
 
+# The operations of the frameworks that pad an array.
+_PADDING = re.compile(r"aten\.(constant_pad_nd|(reflection|replication)_pad[123]d)(\.default)?|pad|padv2|mirrorpad")
 Pads = tuple[tuple[int, int], ...]
 _PAD_MODES = {"reflection": "reflect", "replication": "edge", "mirror": "reflect", "circular": "wrap"}
 
@@ -95,7 +98,7 @@ def padded_source(side: Side, value: int) -> tuple[Callable[[Values], np.ndarray
 def pad_of(side: Side, node: LoweredNode) -> tuple[int, dict[int, tuple[int, int]], str] | None:
     """What a padding node pads, by how much along each axis, and with what."""
     op = node.node.op.lower()
-    if "pad" not in op or "backward" in op or "grad" in op or not node.reals or not node.outputs:
+    if not _PADDING.fullmatch(op) or not node.reals or not node.outputs:
         return None
     x = node.reals[0]
     inputs, rank = node.node.inputs, side.run.values[x].ndim
