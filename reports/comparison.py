@@ -7,6 +7,7 @@ from oracle.reports.explanation import number, shown
 from oracle.reports.page import render_page
 
 _BARS = 30
+_LABEL = 28
 
 
 def comparison_page(data: Mapping[str, Any]) -> str:
@@ -16,9 +17,11 @@ def comparison_page(data: Mapping[str, Any]) -> str:
         {"charts": {"identity": _identity(data["targets"]), "drift": _drift(data["drift"])}},
         f"{data['name_a']} against {data['name_b']}",
         c={**data, "nodes_a": _marked(data["nodes_a"]), "nodes_b": _marked(data["nodes_b"])},
+        bars=min(_BARS, len(data["targets"])),
         shown=shown,
-        proof=_proof,
-        percent=lambda share: f"{100 * number(share):.1f} %",
+        number=number,
+        left=_left,
+        percent=_percent,
     )
 
 
@@ -27,9 +30,21 @@ def _identity(targets: list[Mapping[str, Any]]) -> dict[str, Any]:
     ranked = sorted(targets, key=lambda t: -number(t["difference"]["norm"]))[:_BARS]
     parts = ("semantics", "rounding_a", "rounding_b")
     return {
-        "labels": [f"{t['kind']}: {t['name_a']}" for t in ranked],
-        "parts": {part: [number(t[part]["norm"]) for t in ranked] for part in parts},
+        "labels": [_short(f"{t['kind']}: {t['name_a']}") for t in ranked],
+        "names": [f"{t['kind']}: {t['name_a']}" for t in ranked],
+        "parts": {part: [_drawn(t[part]["norm"]) for t in ranked] for part in parts},
     }
+
+
+def _drawn(value: float | str) -> float | None:
+    """A number that a chart can show; None for the others."""
+    x = number(value)
+    return x if abs(x) < float("inf") else None
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for its bar: its ends tell most."""
+    return name if len(name) <= _LABEL else f"{name[: _LABEL // 2]}…{name[-_LABEL // 2 :]}"
 
 
 def _drift(steps: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -39,7 +54,7 @@ def _drift(steps: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows = [s for s in steps if s["kind"] == kind]
         for part in ("difference", "semantics", "rounding_a", "rounding_b") if rows else ():
             lines.append(
-                {"kind": kind, "part": part, "x": [r["step"] + 1 for r in rows], "y": [number(r[part]) for r in rows]}
+                {"kind": kind, "part": part, "x": [r["step"] + 1 for r in rows], "y": [_drawn(r[part]) for r in rows]}
             )
     return lines
 
@@ -53,7 +68,13 @@ def _marked(nodes: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return marked
 
 
-def _proof(cause: Mapping[str, Any]) -> str:
-    """Width, in percent, of what remained after the edit."""
+def _left(cause: Mapping[str, Any]) -> str:
+    """Width, in percent, of what remained after the edit, against what there was before it."""
     before, after = number(cause["before"]), number(cause["residual"])
-    return f"{100 * after / before:.2f}" if before else "0"
+    if not before or not abs(after) < float("inf"):
+        return "0" if not before else "100"
+    return f"{min(100 * after / before, 100):.2f}"
+
+
+def _percent(share: float | str) -> str:
+    return "an unknown part" if share == "nan" else f"{100 * number(share):.1f} %"
