@@ -187,8 +187,8 @@ class Comparison:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        data = asdict(self)
+        """Plain data, ready for JSON; `reports/comparison.schema.json` is its schema."""
+        data = {"schema_version": 1, **asdict(self)}
         data["headline"] = self.headline()
         data["exit_code"] = self.exit_code
         data["codes"] = list(self.codes)
