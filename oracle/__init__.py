@@ -11,6 +11,7 @@ _VERBS = {
     "record": "oracle.recording",
     "explain": "oracle.explaining",
     "compare": "oracle.comparing",
+    "assert_same_meaning": "oracle.asserting",
     "plan_precision": "oracle.precision_planning",
     "port": "oracle.porting",
     "load_trace": "oracle.tracefile",
@@ -18,6 +19,7 @@ _VERBS = {
 }
 
 __all__ = [
+    "assert_same_meaning",
     "audit",
     "check",
     "compare",

@@ -13,6 +13,7 @@ from oracle.writing import writable
 
 Input = Annotated[Path | None, typer.Option("--input", help="A .npz or .npy file with the model's inputs.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Also write the page here.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Also write Markdown for an issue here.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the numbers here.")]
 
 
@@ -66,11 +67,12 @@ def compare(
     reproduce: Annotated[bool, typer.Option("--reproduce", help="Print a script for each cause.")] = False,
     html: Html = None,
     json: Json = None,
+    markdown: Markdown = None,
 ) -> None:
     """Do two models mean the same, and whose rounding makes the difference? Exit code 1 for a finding."""
     from oracle.comparing import compare as compare_models  # noqa: PLC0415
 
-    _ready(html, json)
+    _ready(html, json, markdown)
     (side_a, inputs_a), (side_b, inputs_b) = sides((a, input_a or input), (b, input_b or input))
     with _Progress("comparing") as step:
         found = compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b, progress=step)
@@ -78,7 +80,7 @@ def compare(
     print(found)
     for cause in found.causes if reproduce else ():
         print(f"\n# {cause.code}: {cause.detail}\n{cause.reproduction}")
-    _write(found, html, json)
+    _write(found, html, json, markdown)
     raise typer.Exit(found.exit_code)
 
 
@@ -136,8 +138,8 @@ def _ready(*paths: Path | None) -> None:
             writable(path)
 
 
-def _write(found: Any, html: Path | None, json: Path | None) -> None:
-    for path, kind in ((html, "html"), (json, "json")):
+def _write(found: Any, html: Path | None, json: Path | None, markdown: Path | None = None) -> None:
+    for path, kind in ((html, "html"), (json, "json"), (markdown, "markdown")):
         if path is not None:
             getattr(found, f"to_{kind}")(path)
             print(f"wrote {path}")

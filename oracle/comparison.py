@@ -205,6 +205,15 @@ class Comparison:
             write(path, content)
         return content
 
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """Markdown for an issue or a pull request, written to `path` if given."""
+        from oracle.reports.comparison_markdown import comparison_markdown  # noqa: PLC0415 - reports are an extra
+
+        content = comparison_markdown(strict(self.to_dict()))
+        if path is not None:
+            write(path, content)
+        return content
+
     def to_html(self, path: str | Path) -> Path:
         """One self-contained page, opened offline."""
         from oracle.reports.comparison import comparison_page  # noqa: PLC0415 - reports are an extra

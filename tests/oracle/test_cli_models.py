@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from oracle import cli
+from oracle.reports.schema import validate
 
 pytest.importorskip("torch")
 
@@ -99,14 +100,17 @@ def test_an_unknown_keras_backend_is_one_line(capsys, folder, monkeypatch):
 
 
 def test_a_finding_exits_with_1_and_files_are_written(capsys, folder):
-    code, out, err = said(capsys, "compare", "m:mine", "m:port", "--json", "new/o.json", "--html", "new/o.html")
+    files = ["--json", "new/o.json", "--html", "new/o.html", "--markdown", "new/o.md"]
+    code, out, err = said(capsys, "compare", "m:mine", "m:port", *files)
     assert code == 1
     assert err == ""
     assert "eps: 0.001 in A, 1e-05 in B" in out
     content = json.loads((folder / "new" / "o.json").read_text("utf-8"))
     assert (content["exit_code"], content["codes"]) == (1, ["eps"])
     assert content["name_a"] == "models_of_cli:mine"
+    validate(content, "comparison")
     assert (folder / "new" / "o.html").exists()
+    assert "### `eps`, 100.0 % of outputs" in (folder / "new" / "o.md").read_text("utf-8")
 
 
 def test_the_same_meaning_exits_with_0_and_a_model_takes_the_inputs_of_the_other(capsys):

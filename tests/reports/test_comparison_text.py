@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from synthetic_comparisons import accused, cause, comparison, target
+from synthetic_comparisons import NASTY, accused, cause, comparison, target
 
 from oracle.comparison import Meaning
 
@@ -70,3 +70,21 @@ def test_open_nodes_are_listed_where_no_cause_is_known():
     said = str(comparison(0, verdict=Meaning.DIFFERENT, unmatched=open_nodes, targets=(target(),)))
     assert "    A: node 0" in said
     assert "  and 3 more nodes" in said
+
+
+def test_markdown_has_the_cause_its_fix_and_its_script():
+    said = comparison(1).to_markdown()
+    assert "### `eps`, 60.0 % of outputs" in said
+    assert "(difference 1, with the fix 0.5)" in said
+    assert "A: torch.nn.LayerNorm(..., eps=1e-01)  # fc1" in said
+    assert "```python\nimport torch" in said
+    assert "| outputs: fc1 | 0.01 | 0.009 | 0.002 | 0.001 | no |" in said
+
+
+def test_markdown_lets_no_html_and_no_fence_through():
+    said = comparison(1, name=NASTY).to_markdown()
+    inside = said.replace("<details>", "").replace("</details>", "").replace("<summary>", "").replace("</summary>", "")
+    outside = "".join(inside.split("```")[::2])
+    assert "<script>" not in outside
+    fenced = replace(cause(0), reproduction="print('```')")
+    assert "````python\nprint('```')\n````" in replace(comparison(1), causes=(fenced,)).to_markdown()
