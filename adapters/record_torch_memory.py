@@ -78,6 +78,15 @@ def numpy_dtype(tensor: Any) -> np.dtype:
     return np.dtype(dtype_name(tensor.dtype))
 
 
+def in_memory(tensor: Any) -> Any:
+    """The tensor of the numbers that lie in memory, not of their conjugates or negatives."""
+    import torch  # noqa: PLC0415
+
+    if tensor.is_conj():
+        tensor = tensor.conj()
+    return torch._neg_view(tensor) if tensor.is_neg() else tensor
+
+
 def to_numpy(flat: Any) -> np.ndarray:
     """A copy of a contiguous one-dimensional tensor."""
     import torch  # noqa: PLC0415

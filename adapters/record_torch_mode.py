@@ -104,6 +104,8 @@ class Observer:
         if kind.name.startswith("aten.as_strided"):  # strides speak of memory: the lowering must know where `self` lies
             attrs["base"] = described(geometry_of(args[0]))
         result = func(*args, **kwargs)
+        if _stands_for_another(result):  # a view keeps the mark: what lies in memory is the view of what lies there
+            inputs = [self.tree(a, in_memory=True) for a in args]
         if isinstance(result, bool | int | float):
             attrs["result"] = result  # the program's own decisions may hang on it
         written = [t for t in self._written(kind, args, kwargs) if t is not None]
@@ -164,15 +166,19 @@ class Observer:
             written.extend(_flat(target))
         return written
 
-    def tree(self, value: Any) -> Tree:
-        """An argument as a tree: tensors become references, everything else JSON literals."""
+    def tree(self, value: Any, *, in_memory: bool = False) -> Tree:
+        """An argument as a tree: tensors become references, everything else JSON literals.
+
+        A tensor that stands for the conjugate or the negative of its memory is that, or the numbers `in_memory`.
+        """
         if type(value) in _LITERALS:
             return value
         torch = self.torch
         if isinstance(value, torch.Tensor):
-            return reference(self.versions.read(value))
+            lazy = not in_memory and _stands_for_another(value)
+            return reference(self.versions.read_through(value) if lazy else self.versions.read(value))
         if isinstance(value, list | tuple):
-            return [self.tree(v) for v in value]
+            return [self.tree(v, in_memory=in_memory) for v in value]
         if isinstance(value, torch.dtype):
             return dtype_name(value)
         if isinstance(value, complex):
@@ -188,6 +194,11 @@ def _without_numbers(args: tuple, kwargs: dict[str, Any]) -> bool:
     if device is not None:
         return str(device) == "meta"
     return any(getattr(t, "is_meta", False) for t in _flat(args))
+
+
+def _stands_for_another(value: Any) -> bool:
+    """Whether it is a tensor whose memory holds the conjugates, or the negatives, of its numbers."""
+    return hasattr(value, "is_conj") and (value.is_conj() or value.is_neg())
 
 
 def _on_gpu(args: tuple) -> bool:

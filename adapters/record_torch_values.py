@@ -19,6 +19,7 @@ from oracle.adapters.record_torch_memory import (
     dtype_name,
     end_of,
     geometry_of,
+    in_memory,
     is_dense,
     numpy_dtype,
     to_numpy,
@@ -68,6 +69,7 @@ class Versions:
         self.drafts: list[_Draft] = []
         self.storages: dict[int, _Storage] = {}
         self.opaque: dict[int, tuple[Any, int]] = {}
+        self.lazy: dict[tuple[str, int], int] = {}
 
     def read(self, tensor: Any) -> int:
         """The id of the value that `tensor` holds; one never seen before becomes a constant."""
@@ -85,6 +87,27 @@ class Versions:
         if known is None:
             return self._unseen_view(storage, tensor, geometry)
         return known[0] if known[1] == storage.version else self._brought_up_to_date(storage, tensor, geometry, known)
+
+    def read_through(self, tensor: Any) -> int:
+        """The value that a tensor stands for whose memory holds the conjugate, or the negative, of its numbers."""
+        held = self.read(tensor)
+        for op, bit in (("aten.conj_physical.default", tensor.is_conj()), ("aten.neg.default", tensor.is_neg())):
+            if bit:
+                held = self._lazily(op, held, tensor)
+        return held
+
+    def _lazily(self, op: str, held: int, tensor: Any) -> int:
+        if (op, held) not in self.lazy:
+            physical = tensor.detach().resolve_conj().resolve_neg()
+            if op != "aten.neg.default" and tensor.is_neg():  # both: the negative of the conjugate comes next
+                physical = -physical
+            array = to_numpy(physical.reshape(-1)).reshape(physical.shape) if self.full else None
+            few = None if self.full else sample(physical)
+            dtype = dtype_name(tensor.dtype)
+            self.drafts.append(_Draft(tuple(tensor.shape), dtype, "intermediate", "", array, few))
+            self.lazy[op, held] = len(self.drafts) - 1
+            self.emit(op, [reference(held)], [self.lazy[op, held]])
+        return self.lazy[op, held]
 
     def result(self, tensor: Any, role: str) -> tuple[int, bool]:
         """The id of the value that an operation returned, and whether it is new: a known view is not."""
@@ -179,7 +202,7 @@ class Versions:
 
     def _draft(self, storage: _Storage, tensor: Any, geometry: Geometry, role: str, name: str) -> int:
         array = self._array(storage, tensor, geometry) if self.full else None
-        few = sample(tensor) if array is None else None
+        few = sample(in_memory(tensor)) if array is None else None
         return self._keep(storage, geometry, _Draft(geometry[1], dtype_name(tensor.dtype), role, name, array, few))
 
     def _keep(self, storage: _Storage, geometry: Geometry, draft: _Draft) -> int:
@@ -197,7 +220,7 @@ class Versions:
         end = end_of(offset, shape, strides)
         copy = storage.copy
         if copy is None or copy[0] > offset or copy[1] < end or copy[2].dtype != dtype:
-            copy = (offset, end, to_numpy(tensor.detach().as_strided((end - offset,), (1,), offset)))
+            copy = (offset, end, to_numpy(in_memory(tensor.detach()).as_strided((end - offset,), (1,), offset)))
             storage.copy = copy
         start, _, flat = copy
         steps = tuple(s * flat.itemsize for s in strides)

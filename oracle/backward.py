@@ -51,16 +51,21 @@ def differentiated(side: Side, step: int, without: Container[int] = ()) -> Deriv
         for node, own, _ in side.network.reverse(side.run, total, seen, within):
             kept |= own
             if node.signature is None:
-                blind.update(node.reals)
-    return Derivatives(kept | total, passed, _behind(forward, blind), forward)
+                blind.update(_varying(side, node))
+    return Derivatives(kept | total, passed, _behind(side, forward, blind), forward)
 
 
-def _behind(forward: tuple[LoweredNode, ...], blind: set[int]) -> frozenset[int]:
+def _varying(side: Side, node: LoweredNode) -> set[int]:
+    """What the node reads that has a derivative: real numbers, and complex ones."""
+    return {i for i in node.reads if side.run.values[i].dtype.kind in "fc"}
+
+
+def _behind(side: Side, forward: tuple[LoweredNode, ...], blind: set[int]) -> frozenset[int]:
     """`blind` values and all that they are computed from."""
     found = set(blind)
     for node in reversed(forward):
-        if not found.isdisjoint(node.outputs):
-            found.update(node.reals)
+        if not found.isdisjoint(node.results):
+            found |= _varying(side, node)
     return frozenset(found)
 
 
