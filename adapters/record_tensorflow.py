@@ -33,8 +33,9 @@ def record_tensorflow(
         model: a function of tensors, a `tf.function` or a `tf.Module`. Functions run eagerly while they are
             recorded; of a `tf.function` that neither draws nor writes, the compiled results are measured too.
         inputs: one tensor or array, a sequence of them, or a mapping of keyword arguments.
-        train_step: `True` for forward, loss, gradients and (with `optimizer`) its step; or your own
-            `train_step(model, *inputs)`, which does all of that itself and may return the loss.
+        train_step: `True` for forward, loss, gradients (of the inputs, where there are no variables) and (with
+            `optimizer`) its step; or your own `train_step(model, *inputs)`, which does all of that itself and may
+            return the loss.
         loss: `loss(target, output)`, Keras's order; without it the output is the loss.
         target: the loss function's first argument.
         optimizer: an object with `apply_gradients(pairs)`, or a function of that list.
@@ -71,12 +72,18 @@ def _step_function(train_step: Any, loss: Any, target: Any, optimizer: Any) -> S
         return lambda model, args, kwargs: (model(*args, **kwargs), None)
 
     def standard(model: Any, args: tuple, kwargs: dict) -> tuple[Any, Any]:
-        with tf.GradientTape() as tape:
+        given = [x for x in tf.nest.flatten((args, kwargs)) if tf.is_tensor(x) and x.dtype.is_floating]
+        # A tape of its own: where the model has variables, no gradient of the inputs is to be computed.
+        with tf.GradientTape(watch_accessed_variables=False) as of_inputs, tf.GradientTape() as tape:
+            of_inputs.watch(given)
             output = model(*args, **kwargs)
             value = loss(target, output) if loss else output
         if not hasattr(value, "shape") or value.shape.rank != 0:
             raise ValueError("the model's output is no scalar; pass loss=<function of target and output>")
         variables = tape.watched_variables()
+        if not variables and optimizer is None:
+            of_inputs.gradient(value, given)
+            return output, value
         pairs = list(zip(tape.gradient(value, variables), variables, strict=True))
         if optimizer is not None:
             getattr(optimizer, "apply_gradients", optimizer)(pairs)

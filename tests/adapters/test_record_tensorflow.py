@@ -187,6 +187,13 @@ def test_a_sparse_gradient_is_recorded_whole():
     np.testing.assert_array_equal(gradient[:, 0], [0, 4, 0, 0, 2, 0])
 
 
+def test_a_function_without_variables_is_differentiated_by_its_inputs():
+    x = tf.constant([[1.0, -2.0], [0.5, 3.0]])
+    trace = record_tensorflow(lambda x: tf.reduce_sum(x**3), x, train_step=True, full=True)
+    (gradient,) = trace.steps[0].gradients.values()
+    np.testing.assert_allclose(trace.values[gradient].array, 3 * x.numpy() ** 2, rtol=1e-6)
+
+
 def test_branching_on_data_records_the_branch_that_was_taken():
     @tf.function
     def branches(x):
