@@ -121,18 +121,19 @@ def compare_traces(
     alignment = align(side_a, side_b)
     findings = _accusations(side_a, side_b, alignment, pairs) if budgets else []
     # What no edit of a program can bring about is proved in its own way.
-    beside = [*not_updated(side_a, side_b, different), *missing_gradients(side_a, side_b)]
-    seen, measured = measured, unseen(side_a, side_b, measured, [*(search.causes if search else ()), *beside])
+    found = search.causes if search else []
+    beside = [*not_updated(side_a, side_b, different, found), *missing_gradients(side_a, side_b)]
+    seen, measured = measured, unseen(side_a, side_b, measured, [*found, *beside])
     different = [p for p, t in measured if not t.same]
     if not different:
-        search = None
+        search, found = None, []
         beside += decided_otherwise(side_a, side_b, alignment)
     verdict = Meaning.DIFFERENT if different or beside else Meaning.SAME_BEYOND_BUDGET if findings else Meaning.SAME
     if verdict is Meaning.SAME_BEYOND_BUDGET:
         widest = max(measured, key=lambda m: m[1].difference.norm)[0]
         causes = [proved(f, (side_a, side_b), widest) for f in findings[:_MOST_ACCUSED]]
     else:
-        causes = [*(search.causes if search else ()), *beside]
+        causes = [*found, *beside]
     return Comparison(
         names[0],
         names[1],

@@ -34,8 +34,8 @@ _NAMED = 4
 
 
 def searchable(a: Side, b: Side, different: list[Pair]) -> list[Pair]:
-    """The targets that both sides compute, up to the first step that leaves one as it was: what follows is of that."""
-    stale = [p.step for p in different if not _by_both(a, b, p)]
+    """The targets that both sides compute, up to the first step that leaves a weight as it was."""
+    stale = [p.step for p in different if p.kind == "parameters" and not _by_both(a, b, p)]
     return [p for p in different if _by_both(a, b, p) and p.step <= min(stale, default=p.step)]
 
 
@@ -43,10 +43,15 @@ def _by_both(a: Side, b: Side, pair: Pair) -> bool:
     return pair.a in a.producers and pair.b in b.producers
 
 
-def not_updated(a: Side, b: Side, different: Iterable[Pair]) -> tuple[Cause, ...]:
-    """A cause for each kind of target in `different` that only one of the two sides computes."""
+def not_updated(a: Side, b: Side, different: Iterable[Pair], known: Iterable[Cause] = ()) -> tuple[Cause, ...]:
+    """A cause for each kind of target in `different` that only one of the two sides computes.
+
+    A layer in inference mode updates no statistics: where that is one of the causes `known`, it is no second one.
+    """
     causes = []
     stale = [p for p in different if not _by_both(a, b, p)]
+    if any(c.code == "train-eval-mode" for c in known):
+        stale = [p for p in stale if p.kind != "buffers"]
     for kind in _WORDS:
         for letter in "AB":
             of_side = [p for p in stale if p.kind == kind and _lacks(letter, (a, b), p)]
