@@ -50,14 +50,6 @@ class Recording:
         self.drafts.append(Draft(array.shape, array.dtype.name, role, name, array if keep else None, sample))
         return len(self.drafts) - 1
 
-    def declare(self, value: int, role: str, name: str) -> None:
-        """Say what a leaf is, once that is known; what a node made stays an intermediate value."""
-        draft = self.drafts[value]
-        if draft.role not in ("intermediate", "random"):
-            draft.role, draft.name = role, name
-        elif not draft.name:
-            draft.name = name
-
     def node(self, op: str, inputs: Sequence[Tree], outputs: Iterable[int | None], **details: Any) -> int:
         """Note one executed operation and return its index."""
         self.nodes.append(Node(len(self.nodes), op, tuple(inputs), tuple(outputs), **details))

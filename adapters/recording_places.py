@@ -142,13 +142,13 @@ def settle(recording: Recording, layers: dict[str, Layer]) -> None:
     owners = {i: owner_of(d.name, layers) for i, d in drafts if d.role in ("parameter", "state")}
     for node in list(recording.nodes):
         if node.phase == "backward":
-            _settle_backward(recording, node, producers, layers)
+            _settle_backward(recording, node, producers)
         elif node.phase == "optimizer":
             _settle_optimizer(recording, node, owners, layers)
         producers.update((out, node.index) for out in node.outputs if out is not None)
 
 
-def _settle_backward(recording: Recording, node: Node, producers: dict[int, int], layers: dict[str, Layer]) -> None:
+def _settle_backward(recording: Recording, node: Node, producers: dict[int, int]) -> None:
     origin = node.forward_index
     if origin is None:
         read = [producers[v] for v in node.reads if v in producers]

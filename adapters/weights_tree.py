@@ -64,13 +64,13 @@ def _unit(path: str, node: Mapping[str, Any], stats: Mapping[str, Any]) -> Unit 
         return _renamed(path, (node,), "embedding", {"embedding": "table"})
     if {"scale", "bias"} & names and names <= {"scale", "bias"}:
         roles = {"scale": "gamma", "bias": "beta", "mean": "mean", "var": "variance"}
-        return _renamed(path, (node, stats), "batch_norm" if "mean" in stats else _norm(path, names), roles)
+        return _renamed(path, (node, stats), "batch_norm" if "mean" in stats else _norm(path), roles)
     if own == ["negative_slope"]:
         return _renamed(path, (node,), "prelu", {"negative_slope": "alpha"})
     return _renamed(path, (node,), "custom", {n: f"p{k}" for k, n in enumerate(own)})
 
 
-def _norm(path: str, names: set[str]) -> str:
+def _norm(path: str) -> str:
     last = path.rpartition(".")[2].lower()
     return "rms_norm" if "rms" in last else "group_norm" if "group" in last else "layer_norm"
 

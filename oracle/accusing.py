@@ -112,7 +112,7 @@ def _code(side: Side, node: LoweredNode, errors: Values, truth: Values) -> str:
         rounded = side.network.apply(node, values)[o]
         return bool(np.linalg.norm(_error(actual, rounded)) <= _EXPLAINED * size)
 
-    if _flushed(side, node, (actual, truth[o]), fmt) or explains(lambda x: np.where(np.abs(x) < fmt.tiny, 0.0, x)):
+    if _flushed(actual, truth[o], fmt) or explains(lambda x: np.where(np.abs(x) < fmt.tiny, 0.0, x)):
         return "flush-to-zero"
     if fmt.precision > _TF32_BITS and explains(functools.partial(rounded_to, bits=_TF32_BITS)):
         return "tf32"
@@ -142,9 +142,8 @@ def _is_factor(actual: np.ndarray, truth: np.ndarray, size: float) -> bool:
     return bool(np.linalg.norm(y - factor * x) <= _EXPLAINED * size)
 
 
-def _flushed(side: Side, node: LoweredNode, results: tuple[np.ndarray, np.ndarray], fmt: Format) -> bool:
+def _flushed(actual: np.ndarray, truth: np.ndarray, fmt: Format) -> bool:
     """Whether every wrong element is a zero in the place of a subnormal number."""
-    actual, truth = results
     lost = (actual == 0) & (truth != 0) & (np.abs(truth) < fmt.tiny)
     wrong = np.abs(_error(actual, truth)) > fmt.u * np.abs(_finite(truth)) * 4 + fmt.quantum
     return bool(np.any(lost)) and not np.any(wrong & ~lost)

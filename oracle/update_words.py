@@ -39,7 +39,7 @@ def differences(a: Rule, b: Rule) -> list[tuple[str, Rule]]:
         return [("optimizer-kind", a)]
     found = []
     for code, names in GROUPS:
-        if not all(_equal(getattr(a, n), getattr(b, n), n) for n in names):
+        if not all(_equal(getattr(a, n), getattr(b, n)) for n in names):
             found.append((_code(code, a, b), replace(b, **{n: getattr(a, n) for n in names})))
     return found
 
@@ -65,7 +65,7 @@ def _code(code: str, a: Rule, b: Rule) -> str:
     return code
 
 
-def _equal(x: object, y: object, name: str) -> bool:
+def _equal(x: object, y: object) -> bool:
     if isinstance(x, tuple) and isinstance(y, tuple):
         return all(math.isclose(p, q, rel_tol=_SAME_RATE) for p, q in zip(x, y, strict=False))
     if isinstance(x, float) and isinstance(y, float):

@@ -185,11 +185,6 @@ def after(side: Side, node: LoweredNode, function: Callable[[np.ndarray], np.nda
     return Edits(nodes={node.node.index: After(node.outputs[0], function, functools.partial(side.network.apply, node))})
 
 
-def bypassed(node: LoweredNode) -> Edits:
-    """The edit that drops an elementwise node: its output is its first real input."""
-    return replaced_output(node, lambda values: values[node.reals[0]])
-
-
 def arguments(node: LoweredNode) -> dict[str, tuple["Path", Tree]]:
     """The literal arguments of `node` by the names of its lowering, defaults included: `{name: (path, literal)}`."""
     if node.signature is None:

@@ -58,10 +58,10 @@ def other_axis_broadcast(context: Context) -> Iterator[Candidate]:
                 edits = rewired(side, node, {i: functools.partial(_shaped, i, lies)})
                 found = soon(context, wanted, edits, 1)
                 if found is not None and np.shape(np.squeeze(vector)) == (vector.size,):
-                    yield _along(context, (node, wanted.node(found)), (vector.shape, shape, axis), edits)
+                    yield _along((node, wanted.node(found)), (vector.shape, shape, axis), edits)
 
 
-def _along(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], shapes: tuple, edits: Edits) -> Candidate:
+def _along(nodes: tuple[LoweredNode, LoweredNode | None], shapes: tuple, edits: Edits) -> Candidate:
     (node, node_a), (vector, shape, axis) = nodes, shapes
     lies = [n if k == axis else 1 for k, n in enumerate(shape)]
     return Candidate(

@@ -116,7 +116,7 @@ def _others(context: Context, wanted: Wanted, made: tuple, read: tuple, known: t
         if found is None and effects is CUMULATIVE:  # what A accumulates may have its counterpart in B already
             found = soon(context, wanted, edits, _SOON)
         if found is not None:
-            yield _candidate(context, (node, wanted.node(found)), edits, (present, (other, other_axes)))
+            yield _candidate((node, wanted.node(found)), edits, (present, (other, other_axes)))
 
 
 @hypothesis(priority=15)
@@ -198,13 +198,7 @@ def identify(x: np.ndarray, y: np.ndarray, effects: tuple[Effect, ...] = EFFECTS
     return None
 
 
-def _is_root(effect: Effect, other: Effect) -> bool:
-    return effect.name.startswith("variance") and other.name.startswith("standard deviation")
-
-
-def _candidate(
-    context: Context, nodes: tuple[LoweredNode, LoweredNode | None], edits: object, change: tuple
-) -> Candidate:
+def _candidate(nodes: tuple[LoweredNode, LoweredNode | None], edits: object, change: tuple) -> Candidate:
     node, node_a = nodes
     (effect, axes), (other, other_axes) = change
     return Candidate(

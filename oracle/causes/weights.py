@@ -17,7 +17,6 @@ from oracle.network import Edits, Values
 
 _REACH = 24
 _ROLES = ("parameter", "buffer", "constant", "state")
-_BIAS_FACTORS = ((0.0, "is left out in {A}"), (0.5, "is counted twice in {B}"), (2.0, "is counted twice in {A}"))
 _PRODUCTS = ("mm", "matmul", "conv", "linear", "dot", "einsum", "lstm", "gru", "rnn", "attention", "dense")
 # Squares of a sine and a cosine in float32 add up to one within this.
 _SINES = 1e-5
