@@ -42,7 +42,6 @@ _EXPLAINED = 0.25
 _MANY = 16
 _CASTS = ("to_copy", "to", "cast", "convert_element_type")
 _COARSE = ("bfloat16", "float16")
-_SUMMING = ("mm", "matmul", "sum", "mean", "conv", "dot", "linear", "einsum", "grad")
 
 
 @dataclass(frozen=True)

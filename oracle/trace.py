@@ -22,9 +22,6 @@ from typing import Any
 
 import numpy as np
 
-ROLES = ("input", "parameter", "buffer", "state", "random", "constant", "intermediate")
-PHASES = ("forward", "backward", "optimizer")
-
 OUR_FOLDERS = (os.path.dirname(__file__) + os.sep, str(Path(__file__).parents[1] / "adapters") + os.sep)
 """Where no line of a user's program lies: the installed package, and the adapters' folder of a checkout."""
 
@@ -56,7 +53,10 @@ class Stats:
 
 @dataclass(frozen=True)
 class Value:
-    """One version of one array. A statistics-only recording has no `array` (leaves may keep theirs)."""
+    """One version of one array. A statistics-only recording has no `array` (leaves may keep theirs).
+
+    `role` is "input", "parameter", "buffer", "state" (of an optimizer), "random", "constant" or "intermediate".
+    """
 
     id: int
     shape: tuple[int, ...]
@@ -76,9 +76,9 @@ class Value:
 class Node:
     """One executed operation.
 
-    `scope` is the layer path ("encoder.0.lstm"), `layer` that layer's class, `source` the user's line
-    ("train.py:12"), `time_step` the step of a recurrent layer, `forward_index` the forward node that a
-    backward node differentiates.
+    `phase` is "forward", "backward" or "optimizer", `scope` the layer path ("encoder.0.lstm"), `layer` that layer's
+    class, `source` the user's line ("train.py:12"), `time_step` the step of a recurrent layer, `forward_index` the
+    forward node that a backward node differentiates.
     """
 
     index: int
