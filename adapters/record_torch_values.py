@@ -26,6 +26,7 @@ from oracle.adapters.record_torch_memory import (
     touch,
 )
 from oracle.adapters.record_torch_stats import sample, summarise, thinned
+from oracle.adapters.recording import Draft
 from oracle.trace import Value, reference
 
 Emit = Callable[[str, list, list], None]
@@ -43,15 +44,9 @@ class _Storage:
 
 
 @dataclass
-class _Draft:
-    """A value while the recording lasts."""
+class _Draft(Draft):
+    """A value while the recording lasts; another may hold the same elements."""
 
-    shape: tuple[int, ...]
-    dtype: str
-    role: str
-    name: str
-    array: np.ndarray | None
-    sample: np.ndarray | None
     same_elements_as: int | None = None
 
 

@@ -1,6 +1,5 @@
 """What `compare` returns: the identity `a - b = semantics + rounding(a) - rounding(b)`, the verdict, the causes."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -8,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.comparison_text import text
-from oracle.explanation import strict
-from oracle.writing import write
+from oracle.writing import strict, strict_json, write
 
 
 class Meaning(StrEnum):
@@ -200,10 +198,7 @@ class Comparison:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
-        content = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
-        if path is not None:
-            write(path, content)
-        return content
+        return strict_json(self.to_dict(), path)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Markdown for an issue or a pull request, written to `path` if given."""

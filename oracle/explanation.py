@@ -1,6 +1,5 @@
 """What `explain` returns: the total error, and for every operation its part in it."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.details import Details
-from oracle.writing import write
+from oracle.writing import strict, strict_json, write
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,7 @@ class Explanation:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
-        text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
-        if path is not None:
-            write(path, text)
-        return text
+        return strict_json(self.to_dict(), path)
 
     def to_frame(self) -> Any:
         """A pandas DataFrame with one row for each node."""
@@ -228,14 +224,3 @@ def _remarks(found: Explanation) -> list[str]:
     own = "an unknown amount" if math.isnan(found.carrier_error) else f"less than {found.carrier_error:.2g}"
     lines.append(f"left unexplained {found.remainder:.2g}; the explanation's own arithmetic errs by {own}")
     return lines
-
-
-def strict(value: Any) -> Any:
-    """`value` with non-finite floats as the strings "nan", "inf", "-inf"."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(k): strict(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(v) for v in value]
-    return value

@@ -1,12 +1,11 @@
 """What a port did: each array of the target, where its numbers came from, and how they were rearranged."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from oracle.adapters.weights import Unit, Writer
-from oracle.writing import write
+from oracle.writing import strict_json
 
 _AS_IT_IS = "as it is"
 
@@ -41,11 +40,8 @@ class Port:
         return {**asdict(self), "numbers": self.numbers}
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """JSON, written to `path` if given."""
-        text = json.dumps(self.to_dict(), indent=1)
-        if path is not None:
-            write(path, text)
-        return text
+        """Strict JSON (non-finite numbers as strings), written to `path` if given."""
+        return strict_json(self.to_dict(), path)
 
     def __str__(self) -> str:
         head = ("kind", self.src, self.dst, "how")

@@ -1,14 +1,12 @@
 """What `plan_precision` returns: which operations a lower precision hurts, and what keeping them in float32 gains."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from oracle.explanation import strict
-from oracle.writing import write
+from oracle.writing import strict_json
 
 
 @dataclass(frozen=True)
@@ -138,10 +136,7 @@ class PrecisionPlan(Mapping[str, FormatPlan]):
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
-        text = json.dumps(strict(self.to_dict()), indent=1, allow_nan=False)
-        if path is not None:
-            write(path, text)
-        return text
+        return strict_json(self.to_dict(), path)
 
     def to_frame(self) -> Any:
         """A pandas DataFrame with one row for each format and operation."""

@@ -1,6 +1,9 @@
-"""Files that a user asked for: written, or refused in one line."""
+"""Files that a user asked for: written, or refused in one line; numbers as strict JSON has them."""
 
+import json
+import math
 from pathlib import Path
+from typing import Any
 
 from oracle.errors import OracleError
 
@@ -25,3 +28,22 @@ def write(path: str | Path, text: str) -> Path:
     except OSError as error:
         raise OracleError(f"cannot write {str(path)!r}: {error.strerror}", "free some space") from None
     return path
+
+
+def strict_json(data: Any, path: str | Path | None = None) -> str:
+    """`data` as strict JSON (non-finite numbers as strings), written to `path` if given."""
+    text = json.dumps(strict(data), indent=1, allow_nan=False)
+    if path is not None:
+        write(path, text)
+    return text
+
+
+def strict(value: Any) -> Any:
+    """`value` with non-finite floats as the strings "nan", "inf", "-inf"."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(k): strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(v) for v in value]
+    return value
