@@ -32,10 +32,10 @@ _FIXES = {
 }
 
 
-@hypothesis(priority=12)
+@hypothesis(priority=9)
 def other_convention(context: Context) -> Iterator[Candidate]:
     """A recurrent layer of B follows another convention than A's: one convention, or two, are changed."""
-    found = list(layers(context.b, context.at_b.region))
+    found = [layer for layer in layers(context.b, context.at_b.region) if _parts_here(context, layer)]
     if not found:
         return
     wanted, proposed = Wanted(context), False
@@ -49,6 +49,11 @@ def other_convention(context: Context) -> Iterator[Candidate]:
             candidate = _proposed(context, wanted, alike)
             if candidate is not None:
                 yield candidate
+
+
+def _parts_here(context: Context, layer: Layer) -> bool:
+    """Whether the layer's input is in line and its last state is not: else another node is to be mended first."""
+    return bool(context.matched(layer.x)) and not any(context.matched(i) for i in layer.ends)
 
 
 def _alike(

@@ -45,7 +45,7 @@ class Layer:
     """A recurrent layer: the values that it reads, and its conventions.
 
     `biases` holds leaves with the bias, or one of both, and the row where a leaf stacks both. `time` is the axis of
-    time of the input `x`. `states` are those of the side's own run.
+    time of the input `x`. `states` are those of the side's own run, `ends` the values that hold the last of them.
     """
 
     x: int
@@ -58,6 +58,7 @@ class Layer:
     time: int = 0
     reverse: bool = False
     states: States | None = None
+    ends: tuple[int, ...] = ()
 
     def weights(self, values: Values) -> Weights:
         """Kernel, recurrent kernel and the two biases; zeros for a bias that the layer lacks."""
@@ -245,22 +246,23 @@ def _fitted(side: Side, base: Layer) -> Iterator[Layer]:
     values = side.run.values
     x = base.sequence(values)
     weights, start = base.weights(values), base.start(values, x.shape[1])
-    held = _holders(side, x.shape[0], start[0])
+    ids, held = _holders(side, x.shape[0], start[0])
     for cell, reverse in itertools.product(conventions(base.cell.kind), (False, True)):
         h, _ = step(cell, weights, x[-1 if reverse else 0], start)
-        if _is_held(h, held):
+        if _rows(h, held):
             layer = replace(base, cell=cell, reverse=reverse)
             states = layer.run(values)
-            if _is_held(states.hidden[0 if reverse else -1], held):
-                yield replace(layer, states=states)
+            rows = _rows(states.hidden[0 if reverse else -1], held)
+            if rows:
+                yield replace(layer, states=states, ends=tuple(ids[k] for k in rows))
 
 
-def _is_held(state: np.ndarray, held: np.ndarray) -> bool:
-    """Whether some row of `held` is the state."""
+def _rows(state: np.ndarray, held: np.ndarray) -> list[int]:
+    """The rows of `held` that are the state."""
     flat = state.reshape(-1)
     near = CLOSE * max(float(np.max(np.abs(flat), initial=0.0)), 1e-30)
     rows = np.flatnonzero(np.abs(held[:, 0] - flat[0]) <= near)
-    return any(np.max(np.abs(held[k] - flat)) <= near for k in rows)
+    return [k for k in rows if np.max(np.abs(held[k] - flat)) <= near]
 
 
 def conventions(kind: str) -> Iterator[Cell]:
@@ -274,15 +276,18 @@ def conventions(kind: str) -> Iterator[Cell]:
             yield Cell(kind, order, activation, recurrent, reset_after, keep)
 
 
-def _holders(side: Side, steps: int, state: np.ndarray) -> np.ndarray:
-    """What nodes hold that may be a state: arrays (batch, units), and the ends of whole sequences of them, as rows."""
-    found = [np.full(state.size, np.nan)]
+def _holders(side: Side, steps: int, state: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """What may be a state: arrays (batch, units), and the ends of whole sequences of them, as rows; their values."""
+    ids, found = [-1], [np.full(state.size, np.nan)]
     for node in side.network.nodes:
         for o in node.outputs:
             y = side.run.values[o]
             if y.size == state.size and y.shape[-1:] == state.shape[-1:]:
+                ids.append(o)
                 found.append(y.reshape(-1))
             elif y.ndim == 3 and y.size == steps * state.size and y.shape[-1] == state.shape[-1]:
                 axes = [axis for axis in (0, 1) if y.shape[axis] == steps]
-                found += [np.take(y, k, axis).reshape(-1) for axis in axes for k in (0, -1)]
-    return np.stack(found)
+                ends = [np.take(y, k, axis).reshape(-1) for axis in axes for k in (0, -1)]
+                ids += [o] * len(ends)
+                found += ends
+    return ids, np.stack(found)

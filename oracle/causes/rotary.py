@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oracle.alignment import Side
+from oracle.alignment import CLOSE, Side
 from oracle.causes import Candidate, Context, hypothesis
 from oracle.causes.local import Wanted, close, overridden, soon
 from oracle.lowered import LoweredNode
@@ -86,7 +86,7 @@ class Rotated:
 @hypothesis(priority=7)
 def other_rotation(context: Context) -> Iterator[Candidate]:
     """Every rotation of B takes the convention of A's rotations, or one of the usual ones, or is left out."""
-    own = list(rotated(context.b, context.at_b.region[:_REGION]))
+    own = [r for r in rotated(context.b, context.at_b.region[:_REGION]) if context.matched(r.x)]
     if not own:
         return
     wanted, proposed = Wanted(context), False
@@ -151,11 +151,17 @@ def rotated(side: Side, nodes: tuple[LoweredNode, ...]) -> Iterator[Rotated]:
             continue
         for i in _sources(side, node):
             x = side.run.values[i]
-            if x.shape == y.shape and x.dtype.kind == "f":
+            if x.shape == y.shape and _same_size(side, i, node.outputs[0]):
                 found = identify(x, y)
                 if found is not None:
                     yield Rotated(node, i, *found)
                     break
+
+
+def _same_size(side: Side, value: int, other: int) -> bool:
+    """Whether both have one norm, as a rotation keeps it."""
+    one, two = side.digest(value), side.digest(other)
+    return one is not None and two is not None and abs(one.rms - two.rms) <= CLOSE * two.rms
 
 
 def _sources(side: Side, node: LoweredNode) -> dict[int, None]:
