@@ -31,6 +31,7 @@ from oracle.pairing import Pair, pair_targets
 from oracle.recording import record
 from oracle.refusing import refuse_shared_weights
 from oracle.search import Progress, Search
+from oracle.threads import one_thread_for_small
 from oracle.trace import Trace
 from oracle.unseen import said, unseen
 
@@ -97,6 +98,7 @@ def _side(name: str, trace: Trace) -> Side:
     return Side(network, network.run())
 
 
+@one_thread_for_small
 @np.errstate(all="ignore")
 def compare_traces(
     a: Trace,

@@ -17,15 +17,16 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def one_thread_for_small(function: _Function) -> _Function:
-    """`function` of a trace, with one thread for the BLAS while it runs if the trace holds no large array."""
+    """`function` of traces, with one thread for the BLAS while it runs if none of them holds a large array."""
 
     @functools.wraps(function)
-    def run(trace: Trace, *args: Any, **kwargs: Any) -> Any:
-        if any(math.prod(value.shape) >= LARGE for value in trace.values.values()):
-            return function(trace, *args, **kwargs)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        traces = (a for a in args if isinstance(a, Trace))
+        if any(math.prod(value.shape) >= LARGE for trace in traces for value in trace.values.values()):
+            return function(*args, **kwargs)
         from threadpoolctl import threadpool_limits  # noqa: PLC0415 - it looks at every loaded library
 
         with threadpool_limits(1, user_api="blas"):
-            return function(trace, *args, **kwargs)
+            return function(*args, **kwargs)
 
     return run  # type: ignore[return-value]

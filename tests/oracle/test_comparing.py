@@ -155,3 +155,17 @@ def test_models_without_a_common_output_are_refused():
 def test_missing_inputs_are_asked_for():
     with pytest.raises(OracleError, match="inputs"):
         compare(_net(), _net())
+
+
+def test_small_networks_are_compared_with_one_thread(monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    seen = []
+
+    def looked(*_):
+        seen.append({p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"})
+        return []
+
+    monkeypatch.setattr("oracle.comparing.accuse", looked)
+    compare(_net(), _net(), _inputs())
+    assert seen
+    assert all(threads == {1} for threads in seen)
