@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from oracle.alignment import CLOSE, Side, norm
+from oracle.causes import arguments
 from oracle.lowered import LoweredNode
 
 # A gradient that is zero in mathematics is rounding: so much of the step's largest gradient is nothing.
@@ -52,7 +53,22 @@ def differentiated(side: Side, step: int, without: Container[int] = ()) -> Deriv
             kept |= own
             if node.signature is None:
                 blind.update(_varying(side, node))
-    return Derivatives(kept | total, passed, _behind(side, forward, blind), forward)
+    return Derivatives(_agreed(kept | total, passed, forward), passed, _behind(side, forward, blind), forward)
+
+
+def _agreed(
+    values: dict[int, np.ndarray], passed: Mapping[int, Mapping[int, np.ndarray]], forward: tuple[LoweredNode, ...]
+) -> dict[int, np.ndarray]:
+    """The derivatives as the frameworks define them: an embedding says of which row, its padding, it takes none."""
+    found = dict(values)
+    for node in forward:
+        _, row = arguments(node).get("padding_idx", ((), -1))
+        if isinstance(row, int) and row >= 0:
+            for table, cotangent in passed.get(node.node.index, {}).items():
+                left = np.array(found[table])
+                left[row] -= cotangent[row]
+                found[table] = left
+    return found
 
 
 def _varying(side: Side, node: LoweredNode) -> set[int]:
