@@ -33,7 +33,8 @@ _DEPTH = 1
 # Seconds after which a search stops and says what it leaves open.
 PATIENCE = 60.0
 
-# Edits that leave a node out or put another in its place: each must explain what follows on its own, not as one of several at one place.
+# Edits that leave a node out, or put another in its place: each must explain what follows on its own, not as one of
+# several at one place.
 _STRUCTURAL = ("extra-node", "missing-node", "node-order", "operation")
 # The priority up to which hypotheses explain by numbers: another literal, other weights.
 _LAST_NUMBER = 62
