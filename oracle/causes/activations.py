@@ -44,7 +44,6 @@ ACTIVATIONS: dict[str, Function] = {
     "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
     "squared relu": lambda x: np.maximum(x, 0.0) ** 2,
     "erf": sp.erf,
-    "exp": np.exp,
     "sin": np.sin,
     "sign": np.sign,
     "sign, 1 at 0": lambda x: np.where(x >= 0, 1.0, -1.0),
@@ -60,7 +59,14 @@ ROUNDINGS: dict[str, Function] = {
     "round up": np.ceil,
     "round to zero": np.trunc,
 }
-ACTIVATIONS |= ROUNDINGS
+# Functions of one number that are no activations: one for another is another operation.
+ELEMENTARY: dict[str, Function] = {
+    "absolute value": np.abs, "square": np.square, "cube": lambda x: x**3, "square root": np.sqrt,
+    "1 / square root": lambda x: 1 / np.sqrt(x), "reciprocal": lambda x: 1 / x, "log": np.log, "log2": np.log2,
+    "log10": np.log10, "log(1 + x)": np.log1p, "exp": np.exp, "exp2": np.exp2, "exp(x) - 1": np.expm1, "cos": np.cos,
+    "sinh": np.sinh, "cosh": np.cosh, "arctan": np.arctan, "arcsinh": np.arcsinh,
+}  # fmt: skip
+ACTIVATIONS |= ROUNDINGS | ELEMENTARY
 
 
 def _hard_shrink(x: np.ndarray, p: float) -> np.ndarray:
@@ -122,6 +128,8 @@ def other_activation(context: Context) -> Iterator[Candidate]:
 
 def _one_too_many(side: Side, x: int, node: LoweredNode, name: str) -> bool:
     """Whether the side applies the activation `name` too, right after the node or in it: then there is one too many."""
+    if name in ROUNDINGS:  # half up is down, of the value and one half: none too many
+        return False
     y = side.run.values[node.outputs[0]]
     behind = [(y, side.run.values[n.outputs[0]]) for n in downstream(side, node.outputs[0], _BEHIND) if n.outputs]
     within = [(side.run.values[i], y) for i in node.reals if i != x]
@@ -251,6 +259,8 @@ def code_of(a: str, b: str) -> str:
         return "gelu-form"
     if a in ROUNDINGS and b in ROUNDINGS:
         return "rounding-mode"
+    if a in ELEMENTARY or b in ELEMENTARY:
+        return "operation"
     return "activation-slope" if _family(a) == _family(b) else "activation-variant"
 
 

@@ -206,7 +206,8 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
     role = side.network.trace.values[value].role
     if order.kind == "shift":
         return "indexing"
-    if order.kind == "flip" and found.node is not None and "sort" in found.node.node.op.lower():
+    made = side.producers.get(_before_elementwise(side, value))
+    if order.kind == "flip" and made is not None and "sort" in made.node.op.lower():
         return "sort-order"
     if order.kind in ("flip", "half-flip"):
         return "data-layout" if order.axis == _channel_axis(found.shape) else "reverse-direction"
@@ -225,12 +226,21 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
     return "head-layout" if _attends(side, node) and len(found.shape) in (2, 3, 4) else "data-layout"
 
 
-def _is_joined(side: Side, value: int, order: np.ndarray) -> bool:
-    """Whether the array was concatenated of others, and the order is that of the same in another sequence."""
+def _before_elementwise(side: Side, value: int) -> int:
+    """The value before operations that act on each element alone, and so keep the order."""
     node, shape = side.producers.get(value), side.run.values[value].shape
     while node is not None and len(node.reals) == 1 and side.run.values[node.reals[0]].shape == shape:
-        (value,) = node.reals  # what acts on each element alone keeps the order
+        if "sort" in node.node.op.lower():
+            break
+        (value,) = node.reals
         node = side.producers.get(value)
+    return value
+
+
+def _is_joined(side: Side, value: int, order: np.ndarray) -> bool:
+    """Whether the array was concatenated of others, and the order is that of the same in another sequence."""
+    value = _before_elementwise(side, value)
+    node = side.producers.get(value)
     array = side.run.values[value]
     if node is None or "cat" not in node.node.op.lower() or not 2 <= len(node.reals) <= _JOINED:
         return False

@@ -1,4 +1,9 @@
-"""Probabilities clipped away from zero and one on one side: what a certain prediction costs is that side's eps."""
+"""Values clipped to other bounds; probabilities clipped away from zero and one on one side.
+
+Codes:
+    clip-bounds: both sides clip a value, to other bounds.
+    eps: one side clips probabilities: what a certain prediction costs is that side's eps.
+"""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -7,10 +12,14 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, numbers, place, replaced_output
+from oracle.causes.local import overridden, upstream
 from oracle.lowered import LoweredNode
 from oracle.network import Values
 
 _REACH = 200
+_NODES = 20
+_CLIPPING = ("clamp", "clip", "minimum", "maximum", "hardtanh", "max", "min")
+Bounds = tuple[float, float]
 # A bound nearer to zero or one than this is an eps.
 _NEAR = 1e-2
 
@@ -30,6 +39,44 @@ def clipped(context: Context) -> Iterator[Candidate]:
                 for high in [h for h in highs if x.max() > h] or [1 - low]:
                     if x.min() < low or x.max() > high:
                         yield _candidate(context, node, (i, low, high))
+
+
+@hypothesis(priority=16)
+def other_bounds(context: Context) -> Iterator[Candidate]:
+    """B clips a common value to bounds; A to others."""
+    theirs = list(_clips(context.a, context.at_a.region[:_NODES]))
+    for i, node, present in _clips(context.b, context.at_b.region[:_NODES]):
+        for j, node_a, bounds in theirs:
+            if j in context.matched(i) and bounds != present:
+                was, now = (f"[{low:.6g}, {high:.6g}]" for low, high in (present, bounds))
+                yield Candidate(
+                    "clip-bounds",
+                    overridden(context.b, {node.outputs[0]: functools.partial(_clipped, i, bounds)}),
+                    node_a,
+                    node,
+                    fix_a=f"clip to {was} at {place(node_a)}",
+                    fix_b=f"clip to {now} at {place(node)}",
+                    detail=f"{{A}} clips to {now}, {{B}} to {was}",
+                )
+
+
+def _clips(side: Side, region: Sequence[LoweredNode]) -> Iterator[tuple[int, LoweredNode, Bounds]]:
+    """(value, node, bounds) for the nodes that clip a value, alone or the last of two."""
+    for node in region:
+        y = side.run.values[node.outputs[0]]
+        if not any(word in node.node.op.lower() for word in _CLIPPING) or y.size < 2 or not np.ptp(y):
+            continue
+        for i in dict.fromkeys(i for n in (node, *upstream(side, node.outputs[0], 1)) for i in n.reals):
+            x = side.run.values[i]
+            if x.shape == y.shape and (x.min() < y.min() or x.max() > y.max()):
+                low = float(y.min()) if x.min() < y.min() else -np.inf
+                high = float(y.max()) if x.max() > y.max() else np.inf
+                if np.array_equal(np.clip(x, low, high), y):
+                    yield i, node, (low, high)
+
+
+def _clipped(value: int, bounds: Bounds, values: Values) -> np.ndarray:
+    return np.clip(values[value], *bounds)
 
 
 def _scalars(side: Side, nodes: Sequence[LoweredNode]) -> Iterator[float]:

@@ -51,7 +51,8 @@ def constant_step(context: Context) -> Iterator[Candidate]:
     """B multiplies by a number, or adds one, where A uses the value as it is: B uses it as it is, too."""
     for node in context.at_b.region[:_LIMIT]:
         y = context.b.run.values[node.outputs[0]]
-        for i in node.reals:
+        near = (node, *upstream(context.b, node.outputs[0], _JUST_BEFORE))
+        for i in dict.fromkeys(i for n in near for i in n.reals):
             x = context.b.run.values[i]
             if x.shape != y.shape or not context.matched(i) or context.b.network.trace.values[i].role == "random":
                 continue
@@ -113,7 +114,7 @@ def name_factor(factor: float, context: Context, node: LoweredNode) -> tuple[str
     for n in sizes if _makes_scores(context.b, node) else ():
         if _is(factor, math.sqrt(n)) or _is(factor, 1 / math.sqrt(n)):
             return "attention-scale", f"the root of the size {n}"
-    if _is(abs(factor), 1.0):
+    if _is(factor, -1.0):
         return "sign", "the opposite sign"
     for n in (2, 4, 8, 10, 100):
         if _is(factor, n) or _is(factor, 1 / n):

@@ -166,19 +166,27 @@ def identify(x: np.ndarray, y: np.ndarray, eps: tuple[float, ...]) -> tuple[Mome
     if not np.isfinite(y).all() or not np.ptp(y):
         return None
     if abs(float(np.mean(y))) < 1e-3 and 0.1 < float(np.std(y)) < 1.01:
-        for moments, e in itertools.product(choices(x.shape), eps):
-            if close(moments.standardise(x, e), y):
-                return moments, e
+        for moments in choices(x.shape):
+            found = _nearest(moments, x, y, eps)
+            if found is not None:
+                return moments, found
     if not np.array_equal(np.sign(x), np.sign(y)):
         return None
     with np.errstate(all="ignore"):
         for moments in (m for m in choices(x.shape) if m.groups is None):
             for other in _kinds(moments):
                 if close(other.standardise(x, 0.0), y, _ROUGHLY):
-                    found = next((e for e in eps if close(other.standardise(x, e), y)), None)
+                    found = _nearest(other, x, y, eps)
                     if found is not None:
                         return other, found
     return None
+
+
+def _nearest(moments: Moments, x: np.ndarray, y: np.ndarray, eps: tuple[float, ...]) -> float | None:
+    """The eps with which `y` is `x` normalised by `moments`; of several that fit, the one that fits best."""
+    made = {e: moments.standardise(x, e) for e in eps}
+    errors = {e: float(np.max(np.abs(m - y))) for e, m in made.items() if close(m, y)}
+    return min(errors, key=lambda e: errors[e], default=None)
 
 
 def choices(shape: tuple[int, ...]) -> Iterator[Moments]:

@@ -1,6 +1,7 @@
 """The same operations in another order: activation and normalisation exchanged, a norm before or after the residual."""
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -101,7 +102,8 @@ def _both(context: Context, wanted: Wanted, edits: Edits, nodes: tuple[LoweredNo
 def _is_simple(side: Side, node: LoweredNode) -> bool:
     """Whether the node is an operation on one array, with stored numbers at most beside it."""
     others = node.reals[1:]
-    named = any(word in node.node.op.lower() for word in _LINEAR)
+    op = re.sub("(bi|tri)linear", "", node.node.op.lower())  # a resizing is no product
+    named = any(word in op for word in _LINEAR)
     return bool(node.reals) and not named and all(i not in side.producers for i in others)
 
 
