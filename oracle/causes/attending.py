@@ -131,7 +131,7 @@ def _head(side: Side, level: int) -> tuple[int, float | None]:
         shapes = [side.run.values[i].shape for i in node.reals]
         made = side.run.values[node.outputs[0]]
         if len(shapes) == 2 and all(len(s) >= 2 for s in shapes) and made.size == scores.size:
-            if any(_is_stored(side, i) for i in node.reals):
+            if any(is_stored(side, i) for i in node.reals):
                 continue  # a dense layer makes these scores
             common = [n for n in shapes[0] if n in shapes[1]]
             norm = float(np.linalg.norm(made))
@@ -139,7 +139,7 @@ def _head(side: Side, level: int) -> tuple[int, float | None]:
     return 0, None
 
 
-def _is_stored(side: Side, value: int) -> bool:
+def is_stored(side: Side, value: int) -> bool:
     """Whether the value is a stored array, as it is or rearranged."""
     for _ in range(_CHAIN):
         producer = side.producers.get(value)

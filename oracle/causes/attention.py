@@ -10,8 +10,8 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, after, hypothesis
-from oracle.causes.attending import Attention, attentions, softmax
-from oracle.causes.local import Wanted, soon
+from oracle.causes.attending import Attention, attentions, is_stored, softmax
+from oracle.causes.local import Wanted, soon, upstream
 from oracle.causes.masks import padded_steps
 from oracle.causes.shifts import NO_MASK, Shift, causal, hiding
 from oracle.lowered import LoweredNode
@@ -19,6 +19,8 @@ from oracle.network import Edits
 
 _REGION = 60
 _SOON = 14
+# Steps before an attention within which its queries and keys are looked for; a mask has few different numbers.
+_NEAR, _FEW = 12, 8
 Probabilities = Callable[[np.ndarray], np.ndarray]
 
 
@@ -37,6 +39,8 @@ def other_attention(context: Context) -> Iterator[Candidate]:
     """The probabilities of B's attention become those of A's scale, or of A's mask."""
     wanted = Wanted(context)
     for attention in attentions(context.b, context.at_b.region[:_REGION]):
+        if not _is_reached(context, attention):
+            continue
         proposed = False
         for variant in (*_scores_scaled(context, attention), *_variants(context, attention)):
             candidate = _tested(context, wanted, attention, variant)
@@ -45,6 +49,19 @@ def other_attention(context: Context) -> Iterator[Candidate]:
                 yield candidate
         if not proposed and attention.level is None:
             yield from _scaled_and_masked(context, wanted, attention)
+
+
+def _is_reached(context: Context, attention: Attention) -> bool:
+    """Whether anything of its queries, keys and values is in line: else the meanings part before this attention."""
+    side, wanted = context.b, list(attention.node.reals)
+    for _ in range(_NEAR):
+        data = [i for i in wanted if not is_stored(side, i)]
+        if any(context.matched(i) and np.unique(side.run.values[i]).size > _FEW for i in data):
+            return True
+        makers = [side.producers[i] for i in data if i in side.producers]
+        # A projection's result is in line if its operand is.
+        wanted = [i for n in makers if not any(is_stored(side, k) for k in n.reals) for i in n.reals]
+    return False
 
 
 def _scores_scaled(context: Context, attention: Attention) -> Iterator[Variant]:
@@ -142,8 +159,8 @@ def _shifts(context: Context, attention: Attention) -> Iterator[Shift]:
 
 
 def _tested(context: Context, wanted: Wanted, attention: Attention, variant: Variant) -> Candidate | None:
-    fused = any("attention" in n.node.op for n in (attention.node, *context.at_a.region[:_REGION]))
-    found = soon(context, wanted, variant.edits, _SOON if fused else 1)
+    behind = attention.level is not None and any("attention" in n.node.op for n in context.at_a.region[:_REGION])
+    found = soon(context, wanted, variant.edits, _SOON if behind else 1)
     return None if found is None else _candidate(context, (attention.node, wanted.node(found)), variant)
 
 
