@@ -16,6 +16,8 @@ from oracle.network import Edits, Values
 
 Compute = Callable[[Values], np.ndarray]
 
+# So many edited nodes are computed to see what is made of a result.
+_NEXT = 24
 _SPELLINGS = {
     "torch": {"permute": "x.permute{0}", "flip": "x.flip({0})", "reshape": "x.reshape{0}", "select": "x[{0}]"},
     "tensorflow": {
@@ -103,6 +105,17 @@ def soon(context: Context, wanted: Wanted, edits: Edits, steps: int) -> int | No
                 if found is not None:
                     return found
     return None
+
+
+def goes_on(context: Context, wanted: Wanted, edits: Edits, node: LoweredNode) -> bool:
+    """Whether what B makes next of the edited node's result has a counterpart as well, or nothing is made of it."""
+    using = {n.node.index for o in node.outputs for n in context.b.consumers.get(o, ())}
+    values = dict(context.b.run.values)
+    with np.errstate(all="ignore"):
+        for other in itertools.islice(context.b.network.walk(values, edits, edits), _NEXT):
+            if other.node.index in using and any(wanted.find(values[o]) is not None for o in other.outputs):
+                return True
+    return not using
 
 
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = CLOSE) -> bool:

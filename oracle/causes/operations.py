@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import Wanted, overridden, soon
+from oracle.causes.local import Wanted, goes_on, overridden, soon
 from oracle.lowered import LoweredNode
 from oracle.network import Values
 
@@ -36,7 +36,7 @@ def other_operation(context: Context) -> Iterator[Candidate]:
         for name in [n for n in OPERATIONS if n != present] if present else ():
             edits = overridden(side, {node.outputs[0]: functools.partial(_combined, name, node)})
             found = soon(context, wanted, edits, _SOON)
-            if found is not None:
+            if found is not None and goes_on(context, wanted, edits, node):
                 node_a = wanted.node(found)
                 yield Candidate(
                     "operation",

@@ -8,7 +8,7 @@ import scipy.special as sp
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place, replaced_output
-from oracle.causes.activations import ROUNDINGS, code_of, identify
+from oracle.causes.elementwise import ROUNDINGS, code_of, identify
 from oracle.causes.local import downstream, upstream
 from oracle.lowered import LoweredNode
 from oracle.network import Values
