@@ -91,10 +91,13 @@ def _pair_named(
 ) -> Iterator[Pair]:
     """What a step makes on both sides, and what it updates on one and leaves on the other.
 
-    A weight is updated from its gradient: one without is frozen, which `missing_gradients` tells. Counters are updated
-    by layers of a framework alone.
+    A weight is updated from its gradient: one without is frozen, which `missing_gradients` tells; a side without an
+    optimizer updates none. Counters are updated by layers of a framework alone.
     """
     steps = [side.network.trace.steps[step] for side in (a, b)]
+    stepped = all(
+        any(i in side.producers for i in s.parameters.values()) for side, s in zip((a, b), steps, strict=True)
+    )
     of_a, of_b = (getattr(s, kind) for s in steps)
     for name_a, i in of_a.items():
         name_b, permutation = names.get(name_a, ("", ()))
@@ -104,7 +107,7 @@ def _pair_named(
         made = (pair.a in a.producers, pair.b in b.producers)
         real = all(_real_size(side.run.values[v]) for side, v in ((a, pair.a), (b, pair.b)))
         trained = kind == "buffers" or (
-            kind == "parameters" and name_a in steps[0].gradients and name_b in steps[1].gradients
+            kind == "parameters" and stepped and name_a in steps[0].gradients and name_b in steps[1].gradients
         )
         if all(made) or (any(made) and real and trained):
             yield pair

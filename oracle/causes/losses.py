@@ -31,6 +31,7 @@ from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
 
 _LARGEST = 200_000
+_EQUAL = 1e-6
 Array = np.ndarray
 
 
@@ -117,7 +118,9 @@ def _stages(context: Context, readings: tuple[Reading, Reading], given: tuple, f
             targets = targets_a
             stages.append((code, words, _valued(context.b, reading, weights, targets)))
         elif respect == "weights":
-            for code, words, weights in _weight_steps(weights_a, b.weights, _sums(context, context.pairs[0])):
+            sums = _sums(context, context.pairs[0])
+            grouped = not _weighed(context, b.weights) and not _by_class(weights_a, b)
+            for code, words, weights in _weight_steps(weights_a, b.weights, sums, grouped):
                 stages.append((code, words, _valued(context.b, reading, weights, targets)))
     return stages
 
@@ -255,7 +258,7 @@ def _targets_code(wanted: Array, present: Array, binary: bool) -> tuple[str, str
         ):
             return "broadcast", f"every prediction meets the mean of all targets in {name}: [N, 1] against [N]"
     smooth = [_smoothing(q) for q in (wanted, present)]
-    if wanted.ndim > 1 and any(s is not None for s in smooth):
+    if wanted.ndim > 1 and any(s is not None for s in smooth) and _same_classes(wanted, present):
         shown = " and ".join(
             f"{name} has {_described(s, wanted.shape[-1])}" for name, s in zip(("{A}", "{B}"), smooth, strict=True)
         )
@@ -266,6 +269,12 @@ def _targets_code(wanted: Array, present: Array, binary: bool) -> tuple[str, str
         words = f"the classes are {low_a:g} and {high_a:g} in {{A}}, {low_b:g} and {high_b:g} in {{B}}"
         return "label-smoothing", words
     return "targets-differ", f"targets differ by up to {np.max(np.abs(wanted - present)):.3g}"
+
+
+def _same_classes(wanted: Array, present: Array) -> bool:
+    """Whether both have the same class, or one of the same, for the likeliest of each sample."""
+    best = [q >= q.max(-1, keepdims=True) - _EQUAL for q in (wanted, present)]
+    return bool(np.all(np.any(best[0] & best[1], -1)))
 
 
 def _two_classes(wanted: Array, present: Array) -> list[tuple[float, float]] | None:
@@ -300,19 +309,60 @@ def _sums(context: Context, pair: Any) -> tuple[float, ...]:
     return tuple(float(x.sum()) for x in arrays if 1 < x.size <= _LARGEST and np.all(x > 0))
 
 
-def _weight_steps(wanted: Array, present: Array, sums: tuple[float, ...]) -> Iterator[tuple[str, str, Array]]:
+def _weighed(context: Context, weights: Array) -> bool:
+    """Whether a loss reads numbers, beside its targets, that may be weights of samples, classes or elements."""
+    pair = context.pairs[0]
+    for side, loss in ((context.a, pair.a), (context.b, pair.b)):
+        trace = side.network.trace
+        others = {*trace.parameters.values(), *trace.inputs.values(), *side.producers}
+        arrays = (side.run.values[i] for i in near(side, loss) - others)
+        sizes = {*weights.shape, weights.size}
+        if any(x.dtype.kind == "f" and x.size > 1 and x.size in sizes and np.all(x >= 0) for x in arrays):
+            return True
+    return False
+
+
+def _by_class(wanted: Array, present: Reading) -> bool:
+    """Whether the weights of samples, or elements, with the same target are the same multiple of the other's."""
+    if present.targets.ndim == wanted.ndim and present.targets.shape == wanted.shape:
+        keys = np.round(present.targets.reshape(-1), 6)
+    else:
+        keys = np.argmax(present.targets, -1).reshape(-1).astype(float)
+    if keys.size != wanted.size:
+        return True
+    ratio = (wanted / np.where(present.weights == 0, 1.0, present.weights)).reshape(-1)
+    counted = ((wanted != 0) & (present.weights != 0)).reshape(-1)
+    groups = [ratio[counted & (keys == key)] for key in np.unique(keys[counted])]
+    return all(np.ptp(group) <= _EQUAL * np.max(np.abs(ratio)) for group in groups)
+
+
+def _weight_steps(
+    wanted: Array, present: Array, sums: tuple[float, ...], grouped: bool
+) -> Iterator[tuple[str, str, Array]]:
     """(code, words, weights after) for what differs in the weights: their pattern, then a common factor."""
     if equal(wanted, present):
         return
     counted = (wanted != 0) | (present != 0)
     ratio = (wanted / np.where(present == 0, 1.0, present))[counted]
-    if np.ptp(ratio) > 1e-6 * np.max(np.abs(ratio)):
+    if np.ptp(ratio) > _EQUAL * np.max(np.abs(ratio)):
+        if grouped:
+            yield "reduction", "the losses of the samples are averaged in other groups", wanted
+            return
         patterned = wanted * (present.sum() / wanted.sum())
+        factor = float((wanted[counted] / patterned[counted]).mean())
+        if not _counts(factor, wanted):
+            patterned = wanted
         yield "class-weights", "samples are weighted otherwise: class or sample weights on one side alone", patterned
         ratio = (wanted / np.where(patterned == 0, 1.0, patterned))[counted]
     factor = float(ratio.mean())
-    if abs(factor - 1) > 1e-6:
+    if abs(factor - 1) > _EQUAL:
         yield (*factor_code(factor, wanted, sums), wanted)
+
+
+def _counts(factor: float, weights: Array) -> bool:
+    """Whether the factor is a number of samples, classes or elements, or one over it."""
+    sizes = {n for k in range(weights.ndim) for n in (weights.shape[k], math.prod(weights.shape[: k + 1]))}
+    return any(math.isclose(factor, c, rel_tol=_EQUAL) for n in sizes if n > 1 for c in (n, 1 / n))
 
 
 def factor_code(factor: float, weights: Array, sums: tuple[float, ...] = ()) -> tuple[str, str]:

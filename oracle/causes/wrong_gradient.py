@@ -5,6 +5,7 @@ cause of a gradient.
 
 Codes:
     wrong-gradient: the backward pass is not the derivative of the forward pass.
+    gradient-clipping: the gradients are the derivatives, clipped.
     gradient-scale: every gradient is the same whole multiple, or fraction, of the derivative.
 """
 
@@ -18,6 +19,7 @@ from oracle.alignment import Side
 from oracle.backward import Derivatives, differentiated, not_derivatives
 from oracle.backward_fault import Fault, find_fault
 from oracle.causes import Candidate, place
+from oracle.clipped_gradients import found_clipping
 from oracle.network import Edits, Values
 
 _EQUAL = 1e-6
@@ -53,6 +55,9 @@ class Held:
         assert self.wrong
         assert self.known is not None
         edits = _given(self.side, {self.gradients[n]: d for n, d in self.wrong.items()})
+        clipping = found_clipping(self.wrong, {n: self.side.run.values[g] for n, g in self.gradients.items()})
+        if clipping is not None:
+            return self._clipped(edits, clipping)
         scale = self._scale()
         if scale is not None:
             return self._scaled(edits, scale, self.known)
@@ -86,6 +91,20 @@ class Held:
             return None
         whole = max(abs(factor), 1 / abs(factor))
         return factor if whole > 1.5 and math.isclose(whole, round(whole), rel_tol=_EQUAL) else None
+
+    def _clipped(self, edits: Edits, clipping: tuple[str, float]) -> Candidate:
+        assert self.wrong is not None
+        node = self.side.producers[self.gradients[next(iter(self.wrong))]]
+        words = f"{clipping[0]} at {clipping[1]:g}"
+        return Candidate(
+            "gradient-clipping",
+            edits,
+            None,
+            node,
+            fix_a=f"clip the gradients by {words} before the step",
+            fix_b=f"do not clip the gradients, or clip those of the other model too  # {place(node)}",
+            detail=f"the gradients of {{B}} are the derivatives of its loss, clipped by {words}",
+        )
 
     def _scaled(self, edits: Edits, scale: float, known: Derivatives) -> Candidate:
         last = known.forward[-1]
