@@ -74,7 +74,12 @@ def is_dense(geometry: Geometry, size: int) -> bool:
 
 
 def numpy_dtype(tensor: Any) -> np.dtype:
-    """The NumPy dtype that holds the elements of `tensor` as they are."""
+    """The NumPy dtype that holds the elements of `tensor` as they are. `ValueError` for quantized ones."""
+    if tensor.is_quantized:
+        raise ValueError(
+            f"a tensor of {tensor.dtype} cannot be recorded: it holds codes and a scale; record the model before it is "
+            "quantized, or one that quantizes and dequantizes in floating point (torch.fake_quantize_...)"
+        )
     return np.dtype(dtype_name(tensor.dtype))
 
 

@@ -15,6 +15,8 @@ from oracle.errors import OracleError
 from oracle.trace import OUR_FOLDERS
 
 _SHOWN = 6
+# An error of fewer words than this is told with its type.
+_SENTENCE = 3
 
 
 def refuse_model(model: Any, inputs: Any) -> None:
@@ -83,14 +85,15 @@ def _numbers(tree: Any) -> bool:
 def is_users(model: Any, inputs: Any, error: Exception) -> bool:
     """Whether an error was raised by the user's own code or by the framework, and not by ours.
 
-    A call whose arguments do not fit, and the filtered tracebacks of JAX, end in the line that called the model.
+    A call whose arguments do not fit, that of a builtin, and the filtered tracebacks of JAX and Keras end in the line
+    that called the model.
     """
     frame = traceback.extract_tb(error.__traceback__)[-1]
     if not frame.filename.startswith(OUR_FOLDERS):
         return True
     if _is_filtered(error):
         return True
-    return isinstance(error, TypeError) and not _binds(model, inputs)
+    return inspect.isbuiltin(model) or (isinstance(error, TypeError) and not _binds(model, inputs))
 
 
 def _is_filtered(error: Exception) -> bool:
@@ -117,7 +120,9 @@ def told(model: Any, inputs: Any, error: Exception) -> str:
     """What went wrong while a model ran, in one line: the framework's own words, the inputs, the user's line."""
     plain = re.sub(r"\x1b\[[0-9;]*m|\{\{.*?\}\}|\[Op:\w+\]( name:)?", "", str(error))
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
-    words = next((line for line in lines if not line.startswith("Exception encountered")), type(error).__name__)
+    words = next((line for line in lines if not line.startswith("Exception encountered")), "")
+    if len(words.split()) < _SENTENCE:
+        words = f"{type(error).__name__}: {words}"
     advice = _other_format(model, inputs) or "run it once without the oracle"
     name = getattr(model, "__name__", type(model).__name__)
     return f"{name} does not run on inputs {_described(inputs)}{users_line(error)}: {words.rstrip('.')}; {advice}"

@@ -64,6 +64,13 @@ REFUSED = {
         {**STEP, "optimizer": torch.optim.SGD(_dense().parameters(), 0.1)},
         "steps none of the model's parameters; make one for each model",
     ),
+    "builtin": (lambda: (torch.exp, _dense(), (X, X, X)), {"framework": "torch"}, r"exp does not run .* arguments"),
+    "key": (lambda: ({}.__getitem__, _dense(), X), {"framework": "torch"}, "KeyError: "),
+    "quantized": (
+        lambda: (lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8).dequantize(), _dense(), X),
+        {},
+        "qint8 cannot be recorded.*record the model before it is quantized",
+    ),
     "no trace": (lambda: ("models:net", _dense(), X), {}, "a model is passed as the object, not by its name"),
 }
 
