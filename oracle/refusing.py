@@ -121,7 +121,7 @@ def told(model: Any, inputs: Any, error: Exception) -> str:
     plain = re.sub(r"\x1b\[[0-9;]*m|\{\{.*?\}\}|\[Op:\w+\]( name:)?", "", str(error))
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     words = next((line for line in lines if not line.startswith("Exception encountered")), "")
-    if len(words.split()) < _SENTENCE:
+    if len(words.split()) < _SENTENCE or isinstance(error, KeyError):
         words = f"{type(error).__name__}: {words}"
     advice = _other_format(model, inputs) or "run it once without the oracle"
     name = getattr(model, "__name__", type(model).__name__)
