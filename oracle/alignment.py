@@ -11,11 +11,12 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from oracle.lowered import LoweredNode
-from oracle.network import Network, Run
+from oracle.network import Edits, Network, Run, reads_of
 
 # Differences of at most this many float32 roundings of a constant are not a difference of meaning.
 CLOSE = 2.0**-21
@@ -134,6 +135,8 @@ class Side:
     _digests: dict[int, Digest] = field(default_factory=dict, repr=False)
     noise: dict[frozenset[int], dict[int, float]] = field(default_factory=dict, repr=False)
     unedited: "Side | None" = field(default=None, repr=False)
+    edits: Edits = field(default_factory=Edits, repr=False)
+    _reads: dict[Any, frozenset[int]] = field(default_factory=dict, repr=False)
 
     def digest(self, value: int) -> Digest | None:
         """The digest of a real value of the trace; None for integers, booleans and empty arrays."""
@@ -145,9 +148,9 @@ class Side:
             known = self._digests[value] = Digest(array)
         return known
 
-    def changed(self, network: Network, run: Run) -> "Side":
-        """The side with another run; digests of what did not change are kept."""
-        return Side(network, run, dict(self._digests), self.noise, self.unedited or self)
+    def changed(self, network: Network, run: Run, edits: Edits) -> "Side":
+        """The side with another run, that of these edits; digests of what did not change are kept."""
+        return Side(network, run, dict(self._digests), self.noise, self.unedited or self, edits, self._reads)
 
     @cached_property
     def producers(self) -> dict[int, LoweredNode]:
@@ -168,9 +171,18 @@ class Side:
         wanted, chosen = set(targets), set()
         for node in reversed(self.network.nodes):
             if not wanted.isdisjoint(node.results):
-                wanted.update(node.reads)
+                wanted.update(self._read_by(node))
                 chosen.add(node.node.index)
         return frozenset(chosen)
+
+    def _read_by(self, node: LoweredNode) -> Collection[int]:
+        """The values that the node reads; of an edited one, those that its edit does."""
+        compute = self.edits.nodes.get(node.node.index)
+        if compute is None or node.node.index in self.edits.literals:
+            return node.node.reads
+        if compute not in self._reads:
+            self._reads[compute] = reads_of(compute, self.run.values)
+        return self._reads[compute]
 
 
 @dataclass(frozen=True)
@@ -234,12 +246,13 @@ class Divergence:
     """Where meaning parts on one side: the first nodes after aligned inputs whose results have no counterpart.
 
     `region` holds every node without counterpart that the first ones lead to, in order of execution; `open` its values
-    without one.
+    without one; `live` the indices of all nodes on which the targets depend.
     """
 
     first: tuple[LoweredNode, ...]
     region: tuple[LoweredNode, ...]
     open: frozenset[int] = frozenset()
+    live: frozenset[int] = frozenset()
 
 
 def divergence(
@@ -254,7 +267,7 @@ def divergence(
     that can be no coincidence, speaks for what it was computed from, and a part of an array for that part alone.
     """
     targets = list(targets)
-    chosen = side.ancestors(targets) if targets else {n.node.index for n in side.network.nodes}
+    chosen = side.ancestors(targets) if targets else frozenset(n.node.index for n in side.network.nodes)
     in_order: dict[int, bool] = {}
     speaks: dict[int, bool] = {}
     for node in reversed(side.network.nodes):
@@ -268,7 +281,7 @@ def divergence(
     region = [n for n in side.network.nodes if n.node.index in chosen and _diverges(n, in_order)]
     inside = {o for n in region for o in n.outputs}
     first = tuple(n for n in region if not any(i in inside for i in n.reals))
-    return Divergence(first, tuple(region), frozenset(o for o in inside if not in_order[o]))
+    return Divergence(first, tuple(region), frozenset(o for o in inside if not in_order[o]), chosen)
 
 
 def _spoken_for(side: Side, value: int, speaks: Mapping[int, bool]) -> bool:

@@ -8,9 +8,10 @@ bounded where it could matter.
 
 import copy
 import math
+from collections import UserDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -64,6 +65,26 @@ class Edits:
         return Edits(
             {**self.leaves, **other.leaves}, {**self.nodes, **other.nodes}, {**self.literals, **other.literals}
         )
+
+
+class _Reading(UserDict[int, np.ndarray]):
+    """Values that note which of them are read."""
+
+    def __init__(self, values: Values) -> None:
+        super().__init__()
+        self.data, self.read = values, set[int]()
+
+    def __getitem__(self, key: int) -> np.ndarray:
+        self.read.add(key)
+        return self.data[key]
+
+
+def reads_of(compute: Callable[[Values], Values], values: Values) -> frozenset[int]:
+    """The ids of the `values` that a function of them reads."""
+    reading = _Reading(values)
+    with np.errstate(all="ignore"):
+        compute(cast("Values", reading))
+    return frozenset(reading.read)
 
 
 class Network:

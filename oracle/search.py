@@ -38,6 +38,8 @@ PATIENCE = 60.0
 _STRUCTURAL = ("extra-node", "missing-node", "node-order", "operation")
 # The priority up to which hypotheses explain by numbers: another literal, other weights.
 _LAST_NUMBER = 62
+# The priority from which they only relate the numbers of the two sides.
+_RELATIONS = 85
 # One of several causes may hide another: an edit of the outputs may leave so many times what there was.
 _FARTHEST = 10.0
 # What an edit leaves below this share of the difference is float64's own rounding.
@@ -109,7 +111,8 @@ class Search:
         network_a, network_b = (
             side.network.with_nodes(edits.literals) for side, edits in ((a, self.edits_a), (b, self.edits_b))
         )
-        return State(stage, a.changed(network_a, run_a), b.changed(network_b, run_b), self.edits_a, self.edits_b, CLOSE)
+        now_a, now_b = a.changed(network_a, run_a, self.edits_a), b.changed(network_b, run_b, self.edits_b)
+        return State(stage, now_a, now_b, self.edits_a, self.edits_b, CLOSE)
 
     def _peeled(self, state: State) -> State:
         """The state after every cause that is found at its targets.
@@ -138,7 +141,7 @@ class Search:
                 continue
             found = self._step(state, banned)
             late = time.monotonic() > self.deadline
-            chain = self._behind(state, banned) if found is None or found[0].transplant else []
+            chain = self._behind(state, banned) if found is None or _vague(*found) else []
             if chain:
                 for candidate, after in chain:
                     self._record(candidate, state, after)
@@ -238,13 +241,15 @@ class Search:
         best: tuple[tuple[bool, int, float], Candidate, State] | None = None
 
         def settled(priority: int) -> bool:
-            if best is None or priority <= best[1].priority:
+            if best is None or priority <= best[1].priority or _vague(*best[1:]):
                 return False
             return (best[1].tested and begun(state, best[2])) or (best[0][0] and clean(state, best[2]))
 
         for candidate, exchanged in self._candidates(state, settled):
             later = best is not None and candidate.priority > best[1].priority
-            if (later and (candidate.transplant or settled(candidate.priority))) or (named and candidate.transplant):
+            if later and (settled(candidate.priority) or (candidate.transplant and not _vague(*best[1:]))):
+                break
+            if named and candidate.transplant:
                 break
             if time.monotonic() > self.deadline:
                 self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
@@ -259,7 +264,7 @@ class Search:
             if not nearer and (state.stage.kind != "outputs" or tried.remaining > _FARTHEST * state.remaining):
                 continue
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
-            gain = (nearer, state.divergent - tried.divergent, -left)
+            gain = (nearer, state.lined_up(tried), -left)
             if best is None or better(gain, best[0]):
                 best = (gain, turned(candidate) if exchanged else candidate, tried)
             done = not best[2].divergent and not best[2].remaining
@@ -316,6 +321,11 @@ class Search:
             except UNFIT:
                 found.append(found[-1])
         return [*found[1:], after]
+
+
+def _vague(candidate: Candidate, after: State) -> bool:
+    """Whether a cause says where the sides part and not why: a mere relation of numbers, unless it explains it all."""
+    return candidate.transplant or (candidate.priority >= _RELATIONS and bool(after.divergent))
 
 
 def _plain(network: object, node: object) -> Callable[[Values], Values]:

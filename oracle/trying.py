@@ -79,6 +79,15 @@ class State:
         """How many values have no counterpart."""
         return len(self.at_a.open) + len(self.at_b.open)
 
+    def lined_up(self, after: "State") -> int:
+        """How many values are in line `after` that are not now, less those that fell out of it.
+
+        What is computed no more, an operation left out and all that it alone needed, did neither.
+        """
+        sides = ((self.at_a, after.at_a, after.a), (self.at_b, after.at_b, after.b))
+        gone = sum(side.producers[o].node.index in now.live for was, now, side in sides for o in was.open - now.open)
+        return gone - sum(len(now.open - was.open) for was, now, _ in sides)
+
     @cached_property
     def remaining(self) -> float:
         """Norm of the semantic difference over the targets; zero below float64's own noise."""
@@ -121,7 +130,7 @@ class State:
             for _ in side.network.walk(values, edits, seeds, within):
                 pass
         network = side.network.with_nodes(seeds.literals) if seeds.literals else side.network
-        changed = side.changed(network, Run(values))
+        changed = side.changed(network, Run(values), edits)
         return replace(self, a=changed, edits_a=edits) if of_a else replace(self, b=changed, edits_b=edits)
 
     @cached_property
@@ -214,7 +223,7 @@ class Trial:
             here, there = self.state.at_a, tried.at_a
         first = {o for n in here.first for o in n.outputs} & here.open
         solved = not first or bool(first - there.open)
-        if solved and tried.divergent < self.state.divergent:
+        if solved and self.state.lined_up(tried) > 0:
             return True
         return all(means_the_same(tried.a, tried.b, pair) for pair in tried.stage.pairs)
 

@@ -9,6 +9,9 @@ from oracle.noise import means_the_same
 from oracle.pairing import in_best_layout
 from oracle.trying import State
 
+# An edit that brings so many times more values into line outdoes one that brings the targets nearer.
+_MANY_MORE = 2
+
 
 def entangled(before: State, after: State) -> bool:
     """Whether what an edit brought into line meets, at its next use, something that diverged first and still does."""
@@ -40,10 +43,17 @@ def begun(before: State, after: State) -> bool:
 
 
 def better(gain: tuple[bool, int, float], known: tuple[bool, int, float]) -> bool:
-    """Whether a later hypothesis does more than an earlier one; float64's rounding is no more."""
-    if gain[:2] != known[:2]:
-        return gain[:2] > known[:2]
-    return gain[2] > known[2] + CLOSE * abs(known[2])
+    """Whether a later hypothesis does more than an earlier one; float64's rounding is no more.
+
+    A gain is: whether the targets came nearer, how many values came into line, minus what is left. Where another cause
+    dominates the targets, their distance says little: many more values in line count for more.
+    """
+    (nearer, lined, left), (nearer_before, lined_before, left_before) = gain, known
+    if nearer != nearer_before:
+        return lined > lined_before / _MANY_MORE if nearer else lined > _MANY_MORE * lined_before
+    if lined != lined_before:
+        return lined > lined_before
+    return left > left_before + CLOSE * abs(left_before)
 
 
 def clean(before: State, after: State) -> bool:
