@@ -39,14 +39,20 @@ def test_promised_codes_are_documented():
 
 
 def test_every_promised_code_has_a_row_and_an_example_of_its_own():
-    rows = [[cell.strip() for cell in r.strip("|").split(" | ")] for r in PAGE.read_text().splitlines() if r[:3] == "| `"]
+    rows = [
+        [cell.strip() for cell in r.strip("|").split(" | ")] for r in PAGE.read_text().splitlines() if r[:3] == "| `"
+    ]
     own = {_in_ticks(f"|{row[0]}|")[0] for row in rows if len(_in_ticks(f"|{row[0]}|")) == 1 and all(row[:3])}
     assert set(PROMISED.split()) <= own
 
 
 def test_codes_of_a_checked_function_are_documented():
     text = (Path(oracle.__file__).parent / "check_causes.py").read_text()
-    found = {code for call in re.findall(r"Named\(([^)]*)\)", text) for code in re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)*)"', call)}
+    found = {
+        code
+        for call in re.findall(r"Named\(([^)]*)\)", text)
+        for code in re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)*)"', call)
+    }
     assert {"overflow", "singular-gradient", "undecided"} <= found <= _documented()
 
 
