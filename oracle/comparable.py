@@ -10,6 +10,8 @@ from oracle.errors import OracleError
 from oracle.pairing import Pair
 from oracle.trace import Trace, Value
 
+_NAMED = 6
+
 
 def comparable(a: Side, b: Side, pairs: list[Pair]) -> list[Pair]:
     """The pairs that hold numbers. Raises `OracleError`, with the reason, where none is left."""
@@ -83,10 +85,12 @@ def left_out(a: Side, b: Side, pairs: list[Pair]) -> Iterator[str]:
     """What a reader must know about numbers that the comparison leaves out or cannot tell apart."""
     last = max(p.step for p in pairs)
     for name, side, taken in (("A", a, {p.a for p in pairs}), ("B", b, {p.b for p in pairs})):
-        outputs = side.network.trace.steps[last].outputs
-        lost = [n for n, i in outputs.items() if i not in taken and _is_real(side.network.trace.values[i])]
-        if lost:
-            yield f"outputs of {name} without a counterpart, not compared: {', '.join(lost[:6])}"
+        step = side.network.trace.steps[last]
+        for kind, values in (("outputs", step.outputs), ("gradients", step.gradients)):
+            lost = [n for n, i in values.items() if i not in taken and _is_real(side.network.trace.values[i])]
+            if lost:
+                more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+                yield f"{kind} of {name} without a counterpart, not compared: {', '.join(lost[:_NAMED])}{more}"
     yield from _decided(a, b, last)
     for pair in pairs:
         missing = int(np.isnan(a.run.values[pair.a]).sum())

@@ -19,6 +19,7 @@ from oracle.comparable import comparable, left_out
 from oracle.comparison import Cause, Comparison, DriftPart, Line, Meaning, Part, Target
 from oracle.compiled import ran
 from oracle.decided import decided_otherwise
+from oracle.dormant import dormant
 from oracle.drift import by_operation, by_step
 from oracle.elsewhere import elsewhere
 from oracle.errors import OracleError
@@ -147,7 +148,11 @@ def compare_traces(
         (sum(bool(m) for m in alignment.a_to_b.values()), len(alignment.a_to_b)),
         _lines(side_a, search.parting[0] if search and search.parting else None),
         _lines(side_b, search.parting[1] if search and search.parting else None),
-        (*_notes(side_a, side_b, causes, search), *said(seen, measured), *_unsaid(side_a, side_b, pairs, verdict)),
+        (
+            *_notes(side_a, side_b, causes, search),
+            *said(seen, measured),
+            *_unsaid((side_a, side_b), pairs, different, verdict),
+        ),
         by_step(measured) if last else (),
         tuple(_drift_parts(side_a, side_b, pairs)) if last else (),
     )
@@ -164,10 +169,11 @@ def _notes(a: Side, b: Side, causes: list[Cause], search: Search | None) -> tupl
     return tuple(notes)
 
 
-def _unsaid(a: Side, b: Side, pairs: list[Pair], verdict: Meaning) -> tuple[str, ...]:
-    """What the verdict does not cover: numbers left out, statistics of one side alone, other inputs."""
+def _unsaid(sides: tuple[Side, Side], pairs: list[Pair], different: list[Pair], verdict: Meaning) -> tuple[str, ...]:
+    """What the verdict does not cover: numbers left out, statistics of one side alone, more steps, other inputs."""
+    a, b = sides
     others = elsewhere(a, b, pairs) if verdict is not Meaning.DIFFERENT else ()
-    return (*left_out(a, b, pairs), *kept_alone(a, b), *others)
+    return (*left_out(a, b, pairs), *kept_alone(a, b), *dormant(a, b, pairs, different), *others)
 
 
 def _drift_parts(a: Side, b: Side, pairs: list[Pair]) -> list[DriftPart]:

@@ -315,3 +315,20 @@ def test_agreement_on_these_inputs_alone_is_said(functions, x):
     found = _compared(_LINEAR, functions, x)
     assert found.verdict is Meaning.SAME, str(found)
     assert any("the same on these inputs only" in n for n in found.notes)
+
+
+def test_a_setting_that_shows_from_the_second_step_on_is_said():
+    a = nn.Linear(10, 3)
+    b = copy.deepcopy(a)
+    optimizers = (torch.optim.SGD(a.parameters(), 0.1, momentum=0.9), torch.optim.SGD(b.parameters(), 0.1))
+    data = {"inputs": _x(6, 10), "target": _x(6, 3, seed=1), "loss": nn.MSELoss(), "train_step": True}
+    found = compare(a, b, optimizer=optimizers, **data)
+    assert found.verdict is Meaning.SAME
+    assert any("optimizer-momentum" in n for n in found.notes)
+
+
+def test_a_weight_of_one_model_alone_is_said():
+    meanings = (lambda s, x: (x @ s.w) * s.g, lambda s, x: x @ s.w)
+    a, b = (Written(parts, f) for parts, f in zip((_LINEAR | {"g": torch.ones(8)}, _LINEAR), meanings, strict=True))
+    found = compare(a, b, inputs=_x(4, 10), target=_x(4, 8, seed=1), loss=nn.MSELoss(), train_step=True)
+    assert any("gradients of A without a counterpart, not compared: g" in n for n in found.notes)
