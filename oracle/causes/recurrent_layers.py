@@ -1,8 +1,7 @@
 """Recurrent layers found in a network, fused or unrolled, and the conventions that reproduce them.
 
-A layer is found by its weights: a recurrent kernel (units, gates x units) beside a kernel (features, gates x units),
-in either orientation. It is understood when the equations of `oracle.recurrence`, on the layer's own input and
-weights, give the states that its nodes hold.
+A layer is found by its kernels (see `recurrent_kernels`). It is understood when the equations of `oracle.recurrence`,
+on the layer's own input and weights, give the states that its nodes hold.
 """
 
 import itertools
@@ -12,46 +11,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from oracle.alignment import CLOSE, Side
-from oracle.causes.local import downstream, upstream
+from oracle.causes.local import downstream
+from oracle.causes.recurrent_kernels import KINDS, Kernels, Operand, Row, kernels
 from oracle.lowered import LoweredNode
 from oracle.network import Values
 from oracle.recurrence import ACTIVATIONS, GATES, Cell, States, Weights, run, step
 
-_KINDS = {1: "rnn", 3: "gru", 4: "lstm"}
 # Nodes between an operand and the array it is a part or a rearrangement of.
 _CHAIN = 8
 _STEPS_TO_BIAS = 4
-_SOON = 10
-# Nodes between the first products with a kernel and with its recurrent kernel.
-_NEAR = 64
 _LINEAR = ("mm", "matmul", "dot", "linear", "einsum", "rnn", "lstm", "gru")
 _GATE_FUNCTIONS = ("sigmoid", "hard_sigmoid (x/6 + 1/2)", "hard_sigmoid (0.2 x + 1/2)")
-
-
-@dataclass(frozen=True)
-class Operand:
-    """A leaf that holds stacked gates, and the axis along which they are stacked."""
-
-    leaf: int
-    axis: int
-
-    def of(self, values: Values) -> np.ndarray:
-        """The array with the gates last."""
-        return np.moveaxis(values[self.leaf], self.axis, -1)
 
 
 @dataclass(frozen=True)
 class Layer:
     """A recurrent layer: the values that it reads, and its conventions.
 
-    `biases` holds leaves with the bias, or one of both, and the row where a leaf stacks both. `time` is the axis of
-    time of the input `x`. `states` are those of the side's own run, `ends` the values that hold the last of them.
+    `biases` are that of the input's products and that of the state's, or one of them. `time` is the axis of time of the
+    input `x`. `states` are those of the side's own run, `ends` the values that hold the last of them.
     """
 
     x: int
     kernel: Operand
     recurrent: Operand
-    biases: tuple[tuple[int, int | None], ...]
+    biases: tuple[Operand, ...]
     initial: tuple[int | None, int | None]
     node: LoweredNode
     cell: Cell
@@ -63,8 +47,7 @@ class Layer:
     def weights(self, values: Values) -> Weights:
         """Kernel, recurrent kernel and the two biases; zeros for a bias that the layer lacks."""
         kernel = self.kernel.of(values)
-        rows = [values[leaf] if row is None else values[leaf].reshape(2, -1)[row] for leaf, row in self.biases]
-        both = [*(b.reshape(-1) for b in rows), *([np.zeros(kernel.shape[-1])] * 2)][:2]
+        both = [*(b.of(values) for b in self.biases), *([np.zeros(kernel.shape[-1])] * 2)][:2]
         return Weights(kernel, self.recurrent.of(values), *both)
 
     def sequence(self, values: Values) -> np.ndarray:
@@ -98,14 +81,12 @@ def layers(side: Side, nodes: tuple[LoweredNode, ...]) -> Iterator[Layer]:
     """The recurrent layers that `nodes` belong to or come from, each with the conventions that reproduce it."""
     uses = {leaf: _uses(side, leaf) for leaf in _reading_leaves(side, nodes)}
     known: set[int] = set()
-    for kernel, recurrent in _kernels(side, uses):
-        if known & {kernel.leaf, recurrent.leaf}:
-            continue
-        outer, inner = uses[kernel.leaf][0], uses[recurrent.leaf][0]
-        found = next(_understood(side, (kernel, recurrent), (outer, inner)), None)
-        if found is not None:
-            known |= {kernel.leaf, recurrent.leaf}
-            yield found
+    for found in kernels(side, uses):
+        leaves = found.kernel.leaves | found.recurrent.leaves
+        layer = None if known & leaves else next(_understood(side, found), None)
+        if layer is not None:
+            known |= leaves
+            yield layer
 
 
 def _reading_leaves(side: Side, nodes: tuple[LoweredNode, ...]) -> list[int]:
@@ -126,39 +107,18 @@ def _reading_leaves(side: Side, nodes: tuple[LoweredNode, ...]) -> list[int]:
     return sorted(found, key=lambda i: (order[i], i))
 
 
-def _kernels(side: Side, uses: dict[int, list[LoweredNode]]) -> Iterator[tuple[Operand, Operand]]:
-    """Pairs of a kernel and a recurrent kernel with the same number of stacked gates, near ones first.
-
-    A recurrent kernel is used at every step, or by a fused operation together with its kernel.
-    """
-    places = {i: k for k, i in enumerate(i for i in uses if uses[i])}
-    pairs = sorted(itertools.permutations(places, 2), key=lambda p: (abs(places[p[0]] - places[p[1]]), p))
-    for i, j in pairs:
-        outer, inner = uses[i][0], uses[j][0]
-        if not (outer is inner or (len(uses[j]) > 1 and abs(outer.node.index - inner.node.index) <= _NEAR)):
-            continue
-        for axis in (0, 1):
-            width, units = (side.run.values[j].shape[k] for k in (axis, 1 - axis))
-            for other in (axis, 1 - axis):
-                if width % units == 0 and width // units in _KINDS and side.run.values[i].shape[other] == width:
-                    yield Operand(i, other), Operand(j, axis)
-
-
-def _understood(
-    side: Side, operands: tuple[Operand, Operand], nodes: tuple[LoweredNode, LoweredNode]
-) -> Iterator[Layer]:
-    """The layer with this kernel and recurrent kernel under every convention that reproduces its states."""
-    (kernel, recurrent), (outer, inner) = operands, nodes
-    w, u = side.run.values[kernel.leaf], recurrent.of(side.run.values)
-    kind = _KINDS[u.shape[1] // u.shape[0]]
-    if not _meet(side, outer, inner):
-        return
-    biases = _biases(side, nodes, u.shape[1])
-    initial = _initial(side, outer, inner, recurrent.leaf, u.shape[0])
+def _understood(side: Side, found: Kernels) -> Iterator[Layer]:
+    """The layer with these kernels under every convention that reproduces its states."""
+    features, (units, width) = (len(found.kernel.of(side.run.values)), found.recurrent.of(side.run.values).shape)
+    kind = KINDS[width // units]
+    biases = _biases(side, found, width)
+    initial = (found.h, None) if found.h is not None else _initial(side, found, units)
     cell = Cell(kind, tuple(range(len(GATES[kind]))))
-    for x in _sequences(side, outer, kernel.leaf, w.shape[1 - kernel.axis]):
+    for x in _sequences(side, found, features):
         for time in (0, 1):
-            yield from _fitted(side, Layer(x, kernel, recurrent, biases, initial, inner, cell, time))
+            yield from _fitted(
+                side, Layer(x, found.kernel, found.recurrent, biases, initial, found.inners[0], cell, time)
+            )
 
 
 def _uses(side: Side, leaf: int) -> list[LoweredNode]:
@@ -179,24 +139,13 @@ def _uses(side: Side, leaf: int) -> list[LoweredNode]:
     return found
 
 
-def _meet(side: Side, outer: LoweredNode, inner: LoweredNode) -> bool:
-    """Whether the product with the recurrent kernel is soon added to the product with the kernel."""
-    if outer is inner:
-        return True
-    if inner.node.index in {n.node.index for n in upstream(side, outer.outputs[0], 6)}:
-        return False
-    index = outer.node.index
-    soon = downstream(side, inner.outputs[0], _SOON)
-    return any(n.node.index == index for near in (inner, *soon) for n in upstream(side, near.outputs[0], 2 * _SOON))
-
-
-def _sequences(side: Side, node: LoweredNode, leaf: int, features: int) -> Iterator[int]:
+def _sequences(side: Side, found: Kernels, features: int) -> Iterator[int]:
     """Values (time, batch, features), or (batch, time, features), of which the multiplied operand is a part."""
-    for operand in node.reals[:3]:
+    for operand in found.outers[0].reals[:3] if found.x is None else [found.x]:
         level = operand
         for _ in range(_CHAIN):
             shape = side.run.values[level].shape
-            if level != leaf and len(shape) == 3 and shape[-1] == features:
+            if level not in found.kernel.leaves and len(shape) == 3 and shape[-1] == features:
                 yield level
             producer = side.producers.get(level)
             if producer is None or len(producer.reals) != 1:
@@ -204,18 +153,43 @@ def _sequences(side: Side, node: LoweredNode, leaf: int, features: int) -> Itera
             level = producer.reals[0]
 
 
-def _biases(side: Side, nodes: tuple[LoweredNode, LoweredNode], width: int) -> tuple[tuple[int, int | None], ...]:
+def _biases(side: Side, found: Kernels, width: int) -> tuple[Operand, ...]:
+    """The biases that are added beside the products with the kernel, and beside those with the recurrent kernel."""
+    if len(found.outers) == len(found.inners) == 1:
+        return tuple(Operand((row,)) for row in _stacked_biases(side, (*found.outers, *found.inners), width))
+    rows: dict[int, None] = {}
+    biases = []
+    for nodes, operand in ((found.outers, found.kernel), (found.inners, found.recurrent)):
+        widths = [p.view(side.run.values[p.leaf]).shape[-1] for p in operand.parts]
+        own = [_next_bias(side, node, size, rows) for node, size in zip(nodes, widths, strict=True)]
+        if all(leaf is not None for leaf in own):
+            biases.append(Operand(tuple(Row(leaf) for leaf in own if leaf is not None)))
+    return tuple(biases)
+
+
+def _next_bias(side: Side, node: LoweredNode, size: int, taken: dict[int, None]) -> int | None:
+    """The nearest leaf of so many numbers that is added to the node's product and not yet `taken`; it is then."""
+    for near in (node, *downstream(side, node.outputs[0], _STEPS_TO_BIAS)):
+        for i in near.reals:
+            leaf = _leaf(side, i)
+            if leaf is not None and leaf not in taken and side.run.values[leaf].shape in ((size,), (1, size)):
+                taken[leaf] = None
+                return leaf
+    return None
+
+
+def _stacked_biases(side: Side, nodes: tuple[LoweredNode, ...], width: int) -> tuple[Row, ...]:
     """The bias leaves that are added beside either product, that of the input first."""
-    found: dict[tuple[int, int | None], None] = {}
+    found: dict[Row, None] = {}
     for node in nodes:
         for near in (node, *downstream(side, node.outputs[0], _STEPS_TO_BIAS)):
             for i in near.reals:
                 leaf = _leaf(side, i)
                 size = side.run.values[leaf].size if leaf is not None else 0
                 if leaf is not None and size == width and side.run.values[leaf].ndim <= 2:
-                    found[leaf, None] = None
+                    found[Row(leaf)] = None
                 elif leaf is not None and size == 2 * width and 2 in side.run.values[leaf].shape:
-                    found.update({(leaf, 0): None, (leaf, 1): None})
+                    found.update({Row(leaf, 0): None, Row(leaf, 1): None})
     return tuple(found)[:2]
 
 
@@ -231,14 +205,14 @@ def _leaf(side: Side, value: int) -> int | None:
     return None
 
 
-def _initial(
-    side: Side, outer: LoweredNode, inner: LoweredNode, leaf: int, units: int
-) -> tuple[int | None, int | None]:
+def _initial(side: Side, found: Kernels, units: int) -> tuple[int | None, int | None]:
     """The values of the initial hidden and cell state: what the recurrent kernel is first multiplied with."""
-    if outer is inner and len(inner.reals) >= 7:
+    inner, leaves = found.inners[0], found.recurrent.leaves
+    if found.outers[0] is inner and len(inner.reals) >= 7:
         return inner.reals[5], inner.reals[6]
-    states = [i for i in inner.reals if i != leaf and side.run.values[i].ndim == 2]
-    return next((i for i in states if side.run.values[i].shape[-1] == units and _leaf(side, i) != leaf), None), None
+    states = [i for i in inner.reals if i not in leaves and side.run.values[i].ndim == 2]
+    fitting = (i for i in states if side.run.values[i].shape[-1] == units and _leaf(side, i) not in leaves)
+    return next(fitting, None), None
 
 
 def _fitted(side: Side, base: Layer) -> Iterator[Layer]:

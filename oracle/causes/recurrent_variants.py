@@ -8,7 +8,7 @@ import numpy as np
 
 from oracle.causes import Context
 from oracle.causes.masks import Mask, masks
-from oracle.causes.recurrent_layers import Layer, Operand
+from oracle.causes.recurrent_layers import Layer
 from oracle.network import Values
 from oracle.recurrence import ACTIVATIONS, GATES, Cell, States
 
@@ -76,7 +76,9 @@ def combined(context: Context, layer: Layer) -> Iterator[tuple[Variant, ...]]:
     """Two changes at once, of different kinds."""
     if layer.sequence(context.b.run.values).shape[0] > _PAIRED_STEPS:
         return
-    for first, second in itertools.combinations((_orders, _biases, _forget, _gru, _axes, _masked), 2):
+    for first, second in itertools.combinations(
+        (_orders, _biases, _forget, _equations, _directions, _axes, _masked), 2
+    ):
         for one in first(context, layer):
             # The second change starts from the layer as the first leaves it; weights change by leaves, not the layer.
             for two in second(context, one.layer if one.reweigh is None else layer):
@@ -101,18 +103,18 @@ def _orders(context: Context, layer: Layer) -> Iterator[Variant]:
 
 def _moving(layer: Layer, moved: tuple[int, ...]) -> Callable[[Values], Values]:
     def leaves(values: Values) -> Values:
-        operands = [layer.kernel, layer.recurrent]
-        made = {o.leaf: _blocks(values[o.leaf], o, moved) for o in operands}
-        for leaf in dict.fromkeys(leaf for leaf, _ in layer.biases):
-            made[leaf] = _blocks(values[leaf], Operand(leaf, values[leaf].ndim - 1), moved)
+        made: Values = {}
+        for operand in (layer.kernel, layer.recurrent, *layer.biases):
+            now = {**values, **made}
+            made |= operand.put(now, _blocks(operand.of(now), moved))
         return made
 
     return leaves
 
 
-def _blocks(array: np.ndarray, operand: Operand, moved: tuple[int, ...]) -> np.ndarray:
-    parts = np.split(array, len(moved), operand.axis)
-    return np.concatenate([parts[k] for k in moved], operand.axis)
+def _blocks(array: np.ndarray, moved: tuple[int, ...]) -> np.ndarray:
+    parts = np.split(array, len(moved), -1)
+    return np.concatenate([parts[k] for k in moved], -1)
 
 
 def _biases(context: Context, layer: Layer) -> Iterator[Variant]:
@@ -129,24 +131,16 @@ def _biases(context: Context, layer: Layer) -> Iterator[Variant]:
 
 
 def _scaling(layer: Layer, which: int, factor: float) -> Callable[[Values], Values]:
-    leaf, row = layer.biases[which]
-
-    def leaves(values: Values) -> Values:
-        rows = np.array(values[leaf], np.float64)
-        part = rows if row is None else rows.reshape(2, -1)[row]
-        part *= factor
-        return {leaf: rows}
-
-    return leaves
+    bias = layer.biases[which]
+    return lambda values: bias.put(values, factor * bias.of(values))
 
 
 def _exchanging(layer: Layer) -> Callable[[Values], Values]:
-    (one, row), (other, _) = layer.biases
+    first, second = layer.biases
 
     def leaves(values: Values) -> Values:
-        if row is not None:
-            return {one: values[one].reshape(2, -1)[::-1].reshape(values[one].shape)}
-        return {one: values[other].reshape(values[one].shape), other: values[one].reshape(values[other].shape)}
+        made = first.put(values, second.of(values))
+        return made | second.put({**values, **made}, first.of(values))
 
     return leaves
 
@@ -162,13 +156,13 @@ def _forget(context: Context, layer: Layer) -> Iterator[Variant]:
 
 
 def _shifting(layer: Layer, shift: float) -> Callable[[Values], Values]:
-    leaf, _ = layer.biases[0]
+    bias = layer.biases[0]
     block = layer.cell.order[GATES["lstm"].index("f")]
 
     def leaves(values: Values) -> Values:
-        bias = np.array(values[leaf], np.float64).reshape(4, -1)
-        bias[block] += shift
-        return {leaf: bias.reshape(values[leaf].shape)}
+        numbers = np.array(bias.of(values)).reshape(4, -1)
+        numbers[block] += shift
+        return bias.put(values, numbers.reshape(-1))
 
     return leaves
 

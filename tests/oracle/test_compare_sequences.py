@@ -106,6 +106,37 @@ class Cell(nn.Module):
         return z * h + (1 - z) * self.act(a[2] + n), c
 
 
+class Split(Cell):
+    """A cell with kernels of its own for each gate, or (`joined`) with one on [x, h]; gates taken in `order`."""
+
+    def __init__(self, layer, order=None, joined=False, forget=0.0, **options):
+        super().__init__(layer, **options)
+        self.count = len(self.p[0]) // UNITS
+        parts = [[x.chunk(self.count)[k] for k in order or range(self.count)] for x in self.p]
+        w, u, b, d = ([nn.Parameter(x.clone()) for x in part] for part in parts)
+        self.joined, self.p = joined, nn.ParameterList()
+        if joined:
+            b = [nn.Parameter((x + y).detach()) for x, y in zip(b, d, strict=True)]
+            w, u, d = [nn.Parameter(torch.cat([torch.cat(w), torch.cat(u)], 1).detach())], [], []
+        with torch.no_grad():
+            b[1].add_(forget)
+        self.w, self.u, self.b, self.d = (nn.ParameterList(x) for x in (w, u, b, d))
+
+    def step(self, x, h, c):
+        if self.joined:
+            z = (torch.cat([x, h], -1) @ self.w[0].T + torch.cat(list(self.b))).chunk(4, -1)
+        else:
+            outer = [x @ w.T + b for w, b in zip(self.w, self.b, strict=True)]
+            inner = [h @ u.T + d for u, d in zip(self.u, self.d, strict=True)]
+            z = [a + k for a, k in zip(outer, inner, strict=True)]
+        if self.count == 4:
+            c = self.gates(z[1]) * c + self.gates(z[0]) * self.act(z[2])
+            return self.gates(z[3]) * self.act(c), c
+        r, keep = self.gates(z[0]), self.gates(z[1])
+        n = r * inner[2] if self.after else (r * h) @ self.u[2].T + self.d[2]
+        return keep * h + (1 - keep) * self.act(outer[2] + n), c
+
+
 def _zero(layer):
     layer.bias_hh_l0.zero_()
 
@@ -193,6 +224,20 @@ PAIRS = {
     "packed": ("masking", lambda: (Sequence(LSTM()), Packed(LSTM()))),
     "packed, last": ("masking", lambda: (Sequence(GRU(), True), Packed(GRU(), True))),
 }
+SPLIT = {
+    "gates in another order": ("gate-order", lambda: (Split(LSTM()), Split(LSTM(), order=(0, 2, 1, 3)))),
+    "gates in another order, joined": (
+        "gate-order",
+        lambda: (Sequence(LSTM()), Split(LSTM(), order=(0, 2, 1, 3), joined=True)),
+    ),
+    "forget bias of one gate": ("forget-bias", lambda: (Split(LSTM()), Split(LSTM(), forget=1.0))),
+    "forget bias, joined": ("forget-bias", lambda: (Split(LSTM(), joined=True), Split(LSTM(), forget=1.0))),
+    "reset before, split": ("reset-after", lambda: (Split(GRU()), Split(GRU(), after=False))),
+    "gates of a GRU, split": ("gate-order", lambda: (Split(GRU()), Split(GRU(), order=(1, 0, 2)))),
+    "backward, split": ("reverse-direction", lambda: (Split(LSTM()), Split(LSTM(), backward=True))),
+    "relu, split": ("activation-variant", lambda: (Split(LSTM()), Split(LSTM(), act=torch.relu))),
+}
+PAIRS |= SPLIT
 DENSE = nn.Linear(2 * UNITS, 3)
 SLOW = ("gates, last state", "gates of two layers", "time first, RNN", "relu in an LSTM", "packed, last")
 
@@ -209,9 +254,13 @@ def test_a_convention_is_named_and_proved(name):
     assert found.causes[0].fix_b
 
 
-@pytest.mark.parametrize("cell", [LSTM, GRU], ids=["lstm", "gru"])
-def test_a_cell_by_hand_means_the_same(cell):
-    found = compare(Sequence(cell()), Cell(cell()), X, budgets=False)
+@pytest.mark.parametrize(
+    ("cell", "hand"),
+    [(LSTM, Cell), (LSTM, Split), (LSTM, lambda layer: Split(layer, joined=True)), (GRU, Cell), (GRU, Split)],
+    ids=["lstm", "lstm, split", "lstm, joined", "gru", "gru, split"],
+)
+def test_a_cell_by_hand_means_the_same(cell, hand):
+    found = compare(Sequence(cell()), hand(cell()), X, budgets=False)
     assert found.verdict is Meaning.SAME
     assert found.causes == ()
 
@@ -222,9 +271,20 @@ def test_a_batch_of_another_shape_leaves_no_trace():
     assert compare(Sequence(GRU()), Cell(GRU()), X, budgets=False).verdict is Meaning.SAME
 
 
-def test_two_conventions_are_named_together():
-    found = compare(Sequence(GRU()), Cell(_gates(GRU(), (1, 0, 2)), after=False), X, budgets=False)
-    assert {c.code for c in found.causes} == {"gate-order", "reset-after"}
+@pytest.mark.parametrize(
+    ("make", "codes"),
+    [
+        (lambda: (Sequence(GRU()), Cell(_gates(GRU(), (1, 0, 2)), after=False)), {"gate-order", "reset-after"}),
+        (
+            lambda: (Sequence(LSTM()), Split(LSTM(), order=(0, 2, 1, 3), backward=True)),
+            {"gate-order", "reverse-direction"},
+        ),
+    ],
+    ids=["reset", "direction"],
+)
+def test_two_conventions_are_named_together(make, codes):
+    found = compare(*make(), X, budgets=False)
+    assert {c.code for c in found.causes} == codes
     assert found.causes[-1].residual < 1e-5 * found.causes[0].before
 
 
