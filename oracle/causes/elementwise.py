@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import scipy.optimize
 import scipy.special as sp
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -157,6 +156,8 @@ def _solved(function: Callable[[np.ndarray, float], np.ndarray], x: np.ndarray, 
 
     if not miss(1e-4) * miss(1e2) < 0:
         return None
+    import scipy.optimize  # noqa: PLC0415 - takes long to import, and is seldom needed
+
     return float(scipy.optimize.brentq(miss, 1e-4, 1e2, xtol=1e-14, rtol=1e-12))
 
 

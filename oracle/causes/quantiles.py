@@ -14,12 +14,14 @@ import numpy as np
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, numbers, place
 from oracle.causes.local import Wanted, close, overridden, soon, upstream
+from oracle.lowered import LoweredNode
 from oracle.network import Values
 
 _REGION, _STEPS, _SOON = 20, 10, 4
 _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
 _LARGE = 200_000
 _LEVELS = 30
+_SORTING = ("sort", "median", "quantile", "percentile", "topk", "top_k", "kthvalue")
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,20 @@ class Quantile:
 def other_quantile(context: Context) -> Iterator[Candidate]:
     """B takes a quantile of a value, A the same with another interpolation."""
     wanted, side = Wanted(context), context.b
+    if not any(_sorts(n) for s in (context.a, side) for n in s.network.nodes):
+        return
     levels = sorted(dict.fromkeys([0.5, *_fractions(context.b), *_fractions(context.a)]))[:_LEVELS]
     for node in context.at_b.region[:_REGION]:
         y = side.run.values[node.outputs[0]]
-        near = [i for n in (node, *upstream(side, node.outputs[0], _STEPS)) for i in n.reals]
-        for i in dict.fromkeys(near):
+        nodes = (node, *upstream(side, node.outputs[0], _STEPS))
+        for i in dict.fromkeys(i for n in nodes for i in n.reals) if any(map(_sorts, nodes)) else ():
             x = side.run.values[i]
             if context.matched(i) and y.size < x.size <= _LARGE and x.dtype.kind == "f":
                 yield from _others(context, wanted, (node.outputs[0], i), levels)
+
+
+def _sorts(node: LoweredNode) -> bool:
+    return any(word in node.node.op.lower() for word in _SORTING)
 
 
 def _fractions(side: Side) -> Iterator[float]:

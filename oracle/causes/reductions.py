@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special as sp
 
+from oracle.alignment import CLOSE
 from oracle.causes import Candidate, Context, hypothesis, place
 from oracle.causes.local import Compute, Wanted, close, matched_inputs, overridden, soon, upstream
 from oracle.causes.masks import Mask, masks
@@ -193,9 +194,19 @@ def identify(x: np.ndarray, y: np.ndarray, effects: tuple[Effect, ...] = EFFECTS
         size = x.size if effect.keeps else x.size // int(np.prod([x.shape[k] for k in axes]))
         if size == y.size and size > 1:
             with np.errstate(all="ignore"):
-                if close(np.asarray(effect.function(x, axes)), y):
+                if _begins(effect, axes, x, y) and close(np.asarray(effect.function(x, axes)), y):
                     return effect, axes
     return None
+
+
+def _begins(effect: Effect, axes: Axes, x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether the effect makes the first of `y` of the first of `x`: the cheap test before the full one."""
+    if effect.function is _ends:
+        return True
+    first = tuple(slice(None) if k in axes else slice(0, 1) for k in range(x.ndim))
+    made = np.asarray(effect.function(x[first], axes)).reshape(-1)
+    there = y.reshape(x.shape)[first].reshape(-1) if effect.keeps else y.reshape(-1)[:1]
+    return bool(np.max(np.abs(made - there)) <= CLOSE * np.max(np.abs(y)))
 
 
 def _candidate(nodes: tuple[LoweredNode, LoweredNode | None], edits: object, change: tuple) -> Candidate:

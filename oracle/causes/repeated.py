@@ -61,7 +61,7 @@ def _originals(context: Context, node: LoweredNode, size: int) -> list[int]:
     above = list(upstream(context.b, node.outputs[0], _STEPS))
     far = [
         i
-        for up in above
+        for up in (above if not node.moves else ())  # of numbers merely moved, what made them otherwise is too much
         for i in up.reals
         if context.b.run.values[i].size == size
         and read_by_a.intersection(context.matched(i))
@@ -133,17 +133,20 @@ def _once_or_twice(context: Context, node: LoweredNode, name: str, code: str) ->
     side, stem = context.b, name.removeprefix("log_")
     before = (n for i in node.reals for n in upstream(side, i, _BESIDE))
     behind = (n for o in node.outputs for n in downstream(side, o, _BESIDE))
+    size = side.run.values[node.outputs[0]].size
     around = [n for n in (*before, *behind) if n.node.index != node.node.index]
-    return code if any(_does(side, n, stem) for n in around) else "extra-node"
+    return code if any(_does(side, n, stem, size) for n in around) else "extra-node"
 
 
-def _does(side: Side, node: LoweredNode, stem: str) -> bool:
-    """Whether the node is the function, alone or within a loss, or has its effect."""
+def _does(side: Side, node: LoweredNode, stem: str, size: int) -> bool:
+    """Whether the node is the function of so many numbers, alone or within a loss, or has its effect."""
     op = node.node.op.lower().replace("_", "")
-    if "crossentropy" in op or (stem in op and "hard" not in op):
+    if "crossentropy" in op:
         return True
-    if not node.reals or not node.outputs:
+    if not node.reals or not node.outputs or side.run.values[node.reals[0]].size != size:
         return False
+    if stem in op and "hard" not in op:
+        return True
     x, y = side.run.values[node.reals[0]], side.run.values[node.outputs[0]]
     with np.errstate(all="ignore"):
         return x.shape == y.shape and bool(np.allclose(FUNCTIONS[stem][0](x), y, rtol=1e-9, atol=1e-300))
