@@ -58,6 +58,12 @@ def compare(
 ) -> Comparison:
     """Compare two models, functions or recorded traces: semantics plus rounding, causes and fixes.
 
+    For every output, loss, gradient, updated weight and running statistic, in A's layout and units:
+
+        a - b = [F_a(0) - F_b(0)] + (a - F_a(0)) - (b - F_b(0)) = semantics + rounding(a) - rounding(b)
+
+    where F(0) is the recorded program in exact arithmetic.
+
     Args:
         a, b: a model or function of any framework, a `Trace`, or the path of a recorded one.
         inputs: the inputs of both; `inputs_a`, `inputs_b` where each has its own layout.
@@ -66,7 +72,11 @@ def compare(
         options: as for `oracle.record` (`train_step`, `loss`, `target`, `optimizer`, `steps`, `framework`); a tuple
             (for A, for B) where the two differ.
 
-    Raises `OracleError`, with what to do, where a model cannot run or nothing can be paired.
+    Returns a `Comparison`: `verdict`, the norms of the parts by target (`semantics`, `rounding_a`, `rounding_b`), and
+    `causes` (`code`, `node_a`, `node_b`, `share`, `residual`, `fix`), whose codes docs/causes.md explains. Raises
+    `OracleError`, with what to do, where a model cannot run or nothing can be paired.
+
+        >>> oracle.compare(keras_model, torch_module, inputs_a=images, inputs_b=images_in_nchw).to_html("page.html")
     """
     refuse_shared_weights(a, b, options)
     traces = []

@@ -33,6 +33,14 @@ def explain(
 ) -> Explanation:
     """Attribute the error of `target` to the operations of a recorded run.
 
+    With d_i the error that operation i made on its own inputs, F(0) the run in exact arithmetic and F(d) the recorded
+    one,
+
+        contribution_i = integral over t in [0, 1] of <dF/dd_i(t d), d_i>,
+
+    projected on the direction of the total error F(d) - F(0): signed, in the target's units, with the error's norm
+    (a loss's signed error) for their sum (integrated gradients; Sundararajan, Taly and Yan, 2017).
+
     Args:
         trace: a full recording (`oracle.record(..., full=True)`).
         target: "loss", "outputs", "gradients", "parameters", "buffers" or the name of one of them; the loss where
@@ -41,7 +49,8 @@ def explain(
         details: keep the ranges of every operation's arrays and a script of its call, for the page.
         progress: called with (done, total) steps.
 
-    Raises `OracleError` for a target that is unknown or holds no real numbers, and for a trace without arrays, each
+    Returns an `Explanation`: `total`, `remainder` (what the contributions leave unexplained) and `nodes`. Raises
+    `OracleError` for a target that is unknown or holds no real numbers, and for a trace without arrays, each
     with what to do.
     """
     target = target or ("loss" if trace.loss is not None else "outputs")

@@ -72,6 +72,7 @@ def in_layout(state: State) -> State:
 
 
 def alike(candidate: Candidate, other: Candidate) -> bool:
+    """Whether two candidates say the same, from whichever side."""
     return (candidate.code, candidate.detail) in ((other.code, other.detail), (other.code, turned(other).detail))
 
 

@@ -60,14 +60,17 @@ class Window:
 
 
 def value_of(tree: Tree) -> int:
+    """The first value that an argument refers to."""
     return next(references(tree))
 
 
 def extent(kernel: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
+    """How far a dilated kernel reaches along each axis: d (k - 1) + 1."""
     return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
 
 
 def spread(x: Tree, rank: int) -> tuple[int, ...]:
+    """A number, or one for each of `rank` axes, as one for each."""
     numbers = list(x) if isinstance(x, list | tuple) else [x]
     return tuple(int(n) for n in (numbers * rank if len(numbers) == 1 else numbers))
 
@@ -117,6 +120,7 @@ def pad_of(side: Side, node: LoweredNode) -> tuple[int, dict[int, tuple[int, int
 
 
 def joined_pads(axes: Sequence[int], own: Sequence[tuple[int, int]], outer: dict[int, tuple[int, int]]) -> Pads | None:
+    """A window's own padding and that of a node before it, together; None where that pads another axis."""
     if set(outer) - set(axes):
         return None
     zero = (0, 0)
@@ -132,6 +136,7 @@ def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def surrounded(window: Window, x: np.ndarray, fill: float = 0.0) -> np.ndarray:
+    """`x` with the window's padding around it; a negative one cuts."""
     width = [(0, 0)] * x.ndim
     for axis, (lo, hi) in zip(window.axes, window.pads, strict=True):
         width[axis] = (max(lo, 0), max(hi, 0))
@@ -205,10 +210,12 @@ def _torch_convolution(side: Side, node: LoweredNode) -> Window | None:
 
 
 def tensorflow_spatial(node: LoweredNode) -> tuple[int, ...]:
+    """The axes of space in the node's data format."""
     return tuple(k for k, name in enumerate(node.node.attrs["data_format"]) if name not in "NC")
 
 
 def tensorflow_pads(side: Side, node: LoweredNode, x: int, form: dict) -> list[tuple[int, int]]:
+    """What the node's "SAME", "VALID" or explicit padding is along each axis of space."""
     lengths = [side.run.values[x].shape[k] for k in form["axes"]]
     attrs = node.node.attrs
     if attrs["padding"] == "SAME":
