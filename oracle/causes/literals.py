@@ -10,7 +10,7 @@ from oracle.lowered import LoweredNode
 
 # What a differing argument means, by a word in its name; the first that fits, and of several arguments the first named.
 _CODES = (
-    ("kernel_size", "pooling-window"), ("ksize", "pooling-window"), ("groups", "groups"),
+    ("kernel", "pooling-window"), ("ksize", "pooling-window"), ("groups", "groups"),
     ("feature_group_count", "groups"), ("dilat", "dilation"), ("stride", "stride"),
     ("approximate", "gelu-form"), ("training", "train-eval-mode"), ("train", "train-eval-mode"),
     ("eps", "eps"), ("momentum", "momentum-convention"), ("correction", "variance-ddof"), ("unbiased", "variance-ddof"),
