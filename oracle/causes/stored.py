@@ -44,23 +44,32 @@ def other_numbers(context: Context) -> Iterator[Candidate]:
     """B's weights take the numbers of A's: one leaf of the divergent layer, all of it, or all of the model."""
     near_b = {**_initial_before(context), **dict(leaves_near(context.b, context.at_b.region))}
     theirs = _open(context.b, near_b, context.alignment.b_to_a)
+    yield from carried_over(context, near_b)
+    yield from _whole(context)
+    near = dict(leaves_near(context.a, context.at_a.region))
+    ours = _open(context.a, near, context.alignment.a_to_b)
+    yield from _shared(context, theirs, {i: n for i, n in near.items() if i not in ours})
+
+
+def carried_over(context: Context, near_b: dict[int, LoweredNode]) -> Iterator[Candidate]:
+    """These leaves of B, where A has no equal, take the numbers of A's divergent layer: one of them, then all."""
+    theirs = _open(context.b, near_b, context.alignment.b_to_a)
     near = dict(leaves_near(context.a, context.at_a.region))
     ours = _open(context.a, near, context.alignment.a_to_b)
     for j, i in itertools.product(theirs, ours):
         for swap in _swaps(context, (i, near.get(i)), (j, theirs[j])):
             yield _candidate(context, [swap])
     yield from _joint(context, theirs, ours)
-    yield from _whole(context)
-    yield from _shared(context, theirs, {i: n for i, n in near.items() if i not in ours})
 
 
 def _initial_before(context: Context) -> dict[int, LoweredNode]:
-    """Leaves of zeros or ones that the nodes right before the divergence read: they change nothing, so nothing parts.
+    """Leaves of zeros or ones that the nodes right before the divergence, or before the end, read: nothing parts there.
 
     A bias of zeros that was never loaded leaves its layer equal to the other's product without the bias.
     """
     side = context.b
-    before = (_maker(side, i) for node in context.at_b.first for i in node.reals)
+    ends = [p.a if context.exchanged else p.b for p in context.pairs]
+    before = (_maker(side, i) for i in ([i for node in context.at_b.first for i in node.reals] or ends))
     nodes = [node for node in before if node is not None]
     found = {i: node for node in nodes for i in node.reals if i not in side.producers}
     digests = ((i, node, side.digest(i)) for i, node in found.items())
