@@ -49,6 +49,11 @@ def _why_unpaired(a: Trace, b: Trace) -> tuple[str, str]:
                 f"{name} returned no array to compare",
                 "let it return arrays or tensors, in any nest of tuples, lists, mappings and dataclasses",
             )
+        if all("complex" in v.dtype for v in _outputs(trace)):
+            return (
+                f"{name} returns complex numbers alone ({_shapes(trace)})",
+                "let it return their real and imaginary parts, torch.view_as_real(y) for instance",
+            )
         if not any(_is_real(v) for v in _outputs(trace)):
             return (
                 f"{name} returns whole numbers alone ({_shapes(trace)}), which show no rounding and little meaning",

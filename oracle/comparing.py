@@ -84,7 +84,16 @@ def compare(
         chosen = {name: v[k] if isinstance(v, tuple) and len(v) == 2 else v for name, v in options.items()}
         traces.append(_as_trace("AB"[k], model, inputs if own is None else own, chosen))
         progress(k, _PARTS)
-    return compare_traces(*traces, budgets=budgets, progress=progress)
+    names = (_named(a, traces[0]), _named(b, traces[1]))
+    return compare_traces(*traces, names=names, budgets=budgets, progress=progress)
+
+
+def _named(model: Any, trace: Trace) -> str:
+    """What a reader knows a side by: its file, or its class or function, and its framework."""
+    if isinstance(model, str | Path):
+        return str(model)
+    own = "trace" if isinstance(model, Trace) else getattr(model, "__name__", type(model).__name__)
+    return f"{own} ({trace.framework} {trace.version})"
 
 
 def _as_trace(name: str, model: Any, inputs: Any, options: dict[str, Any]) -> Trace:

@@ -64,6 +64,7 @@ REFUSED = {
         {**STEP, "optimizer": torch.optim.SGD(_dense().parameters(), 0.1)},
         "steps none of the model's parameters; make one for each model",
     ),
+    "complex": (lambda: (_Returns(torch.fft.fft), _dense(), X), {}, "A returns complex numbers.*view_as_real"),
     "builtin": (lambda: (torch.exp, _dense(), (X, X, X)), {"framework": "torch"}, r"exp does not run on .*argument"),
     "key": (lambda: (_Returns(lambda y: {"y": y}["z"]), _dense(), X), {}, "KeyError: 'z'; run it once"),
     "quantized": (
@@ -177,6 +178,13 @@ def test_a_jax_function_that_does_not_fit_is_one_line(inputs, message):
 
     with pytest.raises(OracleError, match=message):
         oracle.compare(dense, dense, inputs)
+
+
+def test_the_sides_are_called_what_the_user_calls_them(tmp_path):
+    path = str(oracle.save_trace(oracle.record(_dense(), X), tmp_path / "release.trace"))
+    found = oracle.compare(path, _dense(), inputs_b=X)
+    assert found.name_a == path
+    assert found.name_b == f"Linear (torch {torch.__version__})"
 
 
 def test_files_are_written_into_new_folders_or_refused(tmp_path):
