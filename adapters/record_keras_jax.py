@@ -131,8 +131,11 @@ class _Runner:
         import jax  # noqa: PLC0415
 
         def objective(trainable: Any) -> tuple[Any, Any]:
-            results = self._call({**state, "trainable": trainable}, x, y)
-            return self.plan.loss(y, results["output"]), results  # type: ignore[misc]
+            output, other, added = self.model.stateless_call(
+                trainable, state["non_trainable"], x, **self.plan.call_arguments, return_losses=True
+            )
+            results = {**state, "trainable": trainable, "non_trainable": other, "output": output}
+            return self.plan.objective(y, output, added), results
 
         (loss, results), gradient = jax.value_and_grad(objective, has_aux=True)(state["trainable"])
         results = {**results, "trainable": state["trainable"], "loss": loss, "gradient": gradient}

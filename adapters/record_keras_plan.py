@@ -1,6 +1,6 @@
 """What a recording of a Keras model runs: the call, Keras's own train step, a plain step, or the user's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,10 @@ class Plan:
         losses = {"fit": getattr(model, "loss", None), "plain": self.loss}
         parts = {"optimizer": self.optimizer, "loss": _loss_object(losses.get(self.kind))}
         return {path: describe(part) for path, part in parts.items() if hasattr(part, "get_config")}
+
+    def objective(self, target: Any, output: Any, added: Iterable[Any]) -> Any:
+        """The loss of a plain step, with what layers have `added` to it (regularizers), as `fit` adds it."""
+        return sum(added, start=self.loss(target, output))  # type: ignore[misc]
 
     def targets(self, target: Any) -> tuple[Any, ...]:
         """The target as trailing arguments: none, or one."""

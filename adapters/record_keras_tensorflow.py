@@ -52,7 +52,8 @@ class TensorFlowRunner(Runner):
             model.train_on_batch(self.x, self.target)
         else:
             with tf.GradientTape() as tape:
-                value = plan.loss(self.target, model(self.x, **plan.call_arguments))
+                output = model(self.x, **plan.call_arguments)
+                value = plan.objective(self.target, output, model.losses)
             gradients = tape.gradient(value, model.trainable_weights)
             if plan.optimizer is not None:
                 plan.optimizer.apply(gradients, model.trainable_weights)

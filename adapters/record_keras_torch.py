@@ -118,7 +118,8 @@ class _TorchRunner(Runner):
 
     def _plain(self, model: Any) -> None:
         plan, weights = self.plan, model.trainable_weights
-        self.loss = plan.loss(self.target, model(self.x, **plan.call_arguments))  # type: ignore[misc]
+        output = model(self.x, **plan.call_arguments)
+        self.loss = plan.objective(self.target, output, model.losses)
         model.zero_grad()
         self.loss.backward()
         if plan.optimizer is not None:
