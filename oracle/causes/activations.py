@@ -56,9 +56,10 @@ def _one_too_many(side: Side, x: int, node: LoweredNode, name: str) -> bool:
     if name in ROUNDINGS:  # half up is down, of the value and one half: none too many
         return False
     y = side.run.values[node.outputs[0]]
-    behind = [(y, side.run.values[n.outputs[0]]) for n in downstream(side, node.outputs[0], _BEHIND) if n.outputs]
+    later = (n for n in downstream(side, node.outputs[0], _BEHIND) if n.outputs and not n.moves)
+    behind = [(y, side.run.values[n.outputs[0]]) for n in later]
     within = [(side.run.values[i], y) for i in node.reals if i != x]
-    pairs = [(u, v) for u, v in (*behind, *within) if u.shape == v.shape and not np.array_equal(u, v)]
+    pairs = [(u, v) for u, v in (*behind, *within) if u.shape == v.shape]
     with np.errstate(all="ignore"):
         return any(agree(named_function(name)(u), v) for u, v in pairs)
 
