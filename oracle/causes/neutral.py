@@ -38,7 +38,12 @@ def affine_left_out(context: Context) -> Iterator[Candidate]:
 def _is_vector(context: Context, value: int) -> bool:
     side = context.b
     array = side.run.values[value]
-    return side.network.trace.values[value].role in _STORED and np.squeeze(array).ndim == 1 and np.ptp(array) > 0
+    return (
+        side.network.trace.values[value].role in _STORED
+        and np.squeeze(array).ndim == 1
+        and array.size > 1
+        and np.ptp(array) > 0
+    )
 
 
 def _candidate(context: Context, node: LoweredNode, neutral: dict[int, float]) -> Candidate:
