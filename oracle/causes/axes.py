@@ -13,7 +13,7 @@ import numpy as np
 
 from oracle.alignment import Side, same_multiset
 from oracle.causes import Candidate, Context, after, hypothesis, place
-from oracle.causes.local import Wanted, close, downstream, rewired, spell, upstream
+from oracle.causes.local import Wanted, close, downstream, is_stored, rewired, spell, upstream
 from oracle.causes.orders import Order, describe_order
 from oracle.lowered import LoweredNode
 from oracle.network import Values
@@ -174,7 +174,8 @@ def _candidate(
     reads = {i: functools.partial(ordered, i, order) for i, order in chosen.items()}
     value, order = next(iter(chosen.items()))
     found = _described(side, value, order)
-    code = "argument-order" if _is_joined(side, value, order) else _code(context, (node, value), found)
+    joined = not is_stored(side, value) and _is_joined(side, value, order)
+    code = "argument-order" if joined else _code(context, (node, value), found)
     return Candidate(
         code,
         rewired(side, node, reads),

@@ -14,7 +14,7 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import Wanted, rewired, soon
+from oracle.causes.local import Wanted, is_stored, rewired, soon
 from oracle.causes.weights import leaves_near
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
@@ -23,7 +23,6 @@ from oracle.unfit import UNFIT
 # More arrays of one size than this are not tried in every order.
 _MOST = 4
 _REGION, _NODES, _PAIRED, _SOON = 12, 4, 6, 6
-_STORED = ("parameter", "buffer", "constant", "random")
 
 
 @hypothesis(priority=11)
@@ -45,9 +44,9 @@ def operands_exchanged(context: Context) -> Iterator[Candidate]:
 
 
 def _is_data(context: Context, value: int) -> bool:
-    role = context.b.network.trace.values[value].role
     array = context.b.run.values[value]
-    return array.dtype.kind == "f" and array.size > 1 and role not in _STORED and bool(context.matched(value))
+    real = array.dtype.kind == "f" and array.size > 1
+    return real and bool(context.matched(value)) and not is_stored(context.b, value)
 
 
 def _reading(context: Context, wanted: Wanted, nodes: list[LoweredNode], moved: dict[int, int]) -> Iterator[Candidate]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from oracle.causes import Candidate, Context, hypothesis, numbers, place
-from oracle.causes.local import Wanted, overridden
+from oracle.causes.local import Wanted, overridden, soon
 from oracle.causes.windows import pad_of
+from oracle.lowered import LoweredNode
 from oracle.network import Values
 
-_NEAR = 12
+_NEAR, _SOON = 12, 3
 # NumPy's names of what fills the padding, and in words.
 _MODES = {
     "reflect": "a reflection", "edge": "the edge repeated", "wrap": "the other side",
@@ -33,11 +34,12 @@ def filled_otherwise(context: Context) -> Iterator[Candidate]:
         source, pads, _ = found
         width = [pads.get(k, (0, 0)) for k in range(side.run.values[source].ndim)]
         for words, compute in _ways(source, width, dict.fromkeys([*given, *_FILLS])):
-            value = wanted.find(compute(side.run.values))
+            edits = overridden(side, {node.outputs[0]: compute})
+            value = soon(context, wanted, edits, _SOON)
             if value is not None:
                 yield Candidate(
-                    "padding",
-                    overridden(side, {node.outputs[0]: compute}),
+                    "pool-padding" if _is_pooled(context, node) else "padding",
+                    edits,
                     wanted.node(value),
                     node,
                     fix_a=f"pad as the other model does at {place(wanted.node(value))}",
@@ -45,6 +47,10 @@ def filled_otherwise(context: Context) -> Iterator[Candidate]:
                     detail=f"{{A}} pads with {words}, {{B}} otherwise ({place(node)})",
                     tested=True,
                 )
+
+
+def _is_pooled(context: Context, node: LoweredNode) -> bool:
+    return any("pool" in n.node.op.lower() for n in context.b.consumers.get(node.outputs[0], ()))
 
 
 def _ways(

@@ -169,6 +169,20 @@ def is_fixed(side: Side, value: int, steps: int = 60) -> bool:
     return all(side.network.trace.values[i].role not in ("input", "parameter") for i in leaves)
 
 
+def is_stored(side: Side, value: int, steps: int = 60) -> bool:
+    """Whether parameters, buffers and constants alone make the value, however they are rearranged."""
+    wanted, seen = [value], {value}
+    while wanted and len(seen) <= steps:
+        i = wanted.pop()
+        producer = side.producers.get(i)
+        if producer is None and side.network.trace.values[i].role == "input":
+            return False
+        fresh = [] if producer is None else [j for j in producer.node.reads if j not in seen]
+        seen.update(fresh)
+        wanted += fresh
+    return not wanted
+
+
 def spell(side: Side, verb: str, argument: object) -> str:
     """An array operation as the side's framework writes it: `x.permute(0, 2, 1)`."""
     return _SPELLINGS[side.network.trace.framework][verb].format(argument)

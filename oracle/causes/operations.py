@@ -32,8 +32,11 @@ def other_operation(context: Context) -> Iterator[Candidate]:
         if len(node.reals) != 2 or node.node.phase != "forward":
             continue
         y = side.run.values[node.outputs[0]]
-        present = _present([side.run.values[i] for i in node.reals], y)
+        operands = [side.run.values[i] for i in node.reals]
+        present = _present(operands, y)
         for name in [n for n in OPERATIONS if n != present] if present else ():
+            if _takes_one(name, operands):  # with these numbers: then the operation is one too many
+                continue
             edits = overridden(side, {node.outputs[0]: functools.partial(_combined, name, node)})
             found = soon(context, wanted, edits, _SOON)
             if found is not None and goes_on(context, wanted, edits, node):
@@ -57,6 +60,13 @@ def _present(operands: list[np.ndarray], y: np.ndarray) -> str:
         return ""
     with np.errstate(all="ignore"):
         return next((name for name, f in OPERATIONS.items() if np.allclose(f(x, other), y, 1e-12, 0.0)), "")
+
+
+def _takes_one(name: str, operands: list[np.ndarray]) -> bool:
+    """Whether the operation gives back one of its operands: the smaller where one is everywhere the smaller."""
+    with np.errstate(all="ignore"):
+        made = OPERATIONS[name](*operands)
+    return any(np.array_equal(made, x) for x in operands)
 
 
 def _aligned(*shapes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

@@ -26,7 +26,7 @@ _REDUCTIONS: dict[str, Callable] = {"max": np.max, "average": np.mean}
 
 @hypothesis(priority=11)
 def other_pool(context: Context) -> Iterator[Candidate]:
-    """B's pool becomes the pool that A has here, or an adaptive one."""
+    """B's pool becomes the pool that A has here."""
     theirs = [w for w in windows(context.a, context.at_a.region[:_NEAR]) if w.kind in _POOLS]
     for window in windows(context.b, context.at_b.region[:_NEAR]):
         if window.kind not in _POOLS:
@@ -34,7 +34,14 @@ def other_pool(context: Context) -> Iterator[Candidate]:
         for other in theirs:
             if (other.kind, other.kernel, other.stride) != (window.kind, window.kernel, window.stride):
                 yield _as_there(context, window, other)
-        yield from _adaptive(context, window)
+
+
+@hypothesis(priority=13)
+def adaptive_pool(context: Context) -> Iterator[Candidate]:
+    """B's pool becomes an adaptive one, after every padding has been tried: the two may agree."""
+    for window in windows(context.b, context.at_b.region[:_NEAR]):
+        if window.kind in _POOLS:
+            yield from _adaptive(context, window)
 
 
 def _as_there(context: Context, window: Window, other: Window) -> Candidate:

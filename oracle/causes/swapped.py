@@ -8,7 +8,7 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import Wanted, downstream, overridden, soon
+from oracle.causes.local import Wanted, downstream, is_fixed, overridden, soon
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
 
@@ -104,7 +104,7 @@ def _is_simple(side: Side, node: LoweredNode) -> bool:
     others = node.reals[1:]
     op = re.sub("(bi|tri)linear", "", node.node.op.lower())  # a resizing is no product
     named = any(word in op for word in _LINEAR)
-    return bool(node.reals) and not named and all(i not in side.producers for i in others)
+    return bool(node.reals) and not named and all(i not in side.producers or is_fixed(side, i) for i in others)
 
 
 def _exchanged(side: Side, first: LoweredNode, second: LoweredNode) -> Edits:

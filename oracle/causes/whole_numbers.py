@@ -125,21 +125,38 @@ def _in_way(way: Callable, operands: tuple, values: Values) -> np.ndarray:
 
 @hypothesis(priority=28)
 def whole_quotient(context: Context) -> Iterator[Candidate]:
-    """B makes a quotient of whole numbers real after it was cut: it takes the quotient itself."""
+    """B makes a quotient of whole numbers real after it was cut: it takes the quotient itself, or cuts it otherwise."""
     for node in context.at_b.region[:_REACH]:
         for i in node.facts:
             made = context.b.producers.get(i)
-            if made is not None and "div" in short_name(made.node.op).lower() and len(made.node.inputs) >= 2:
-                first = context.at_a.first[0] if context.at_a.first else None
+            if made is None or "div" not in short_name(made.node.op).lower() or len(made.node.inputs) < 2:
+                continue
+            first = context.at_a.first[0] if context.at_a.first else None
+            yield Candidate(
+                "division",
+                replaced_output(node, functools.partial(_quotient, made)),
+                first,
+                made,
+                fix_a=f"divide down to a whole number (//) at {place(first)}",
+                fix_b=f"divide with / in place of //, or make the numbers real first, at {place(made)}",
+                detail=f"{{B}} divides whole numbers down to whole numbers ({place(made)})",
+            )
+            for name, way in _QUOTIENTS.items():
                 yield Candidate(
-                    "division",
-                    replaced_output(node, functools.partial(_quotient, made)),
+                    "rounding-mode",
+                    replaced_output(node, functools.partial(_cut_quotient, way, made)),
                     first,
                     made,
-                    fix_a=f"divide down to a whole number (//) at {place(first)}",
-                    fix_b=f"divide with / in place of //, or make the numbers real first, at {place(made)}",
-                    detail=f"{{B}} divides whole numbers down to whole numbers ({place(made)})",
+                    fix_a=f"cut the quotient as the other model does at {place(first)}",
+                    fix_b=f"cut the quotient {name} at {place(made)}",
+                    detail=f"{{A}} cuts the quotient of whole numbers {name}, {{B}} in another way ({place(made)})",
                 )
+
+
+def _cut_quotient(way: Callable, node: LoweredNode, values: Values) -> np.ndarray:
+    x, y, *_ = substitute(list(node.node.inputs), values)
+    with np.errstate(all="ignore"):
+        return np.asarray(way(np.asarray(x, np.float64), np.asarray(y, np.float64)))
 
 
 def _quotient(node: LoweredNode, values: Values) -> np.ndarray:
