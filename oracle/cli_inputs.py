@@ -4,7 +4,8 @@ import importlib
 import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,46 @@ _HOW = "say module:factory, importable from here"
 Given = tuple[str, Path | None]
 
 
-def sides(a: Given, b: Given) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+@dataclass(frozen=True)
+class Made:
+    """What a factory made: a model, its inputs (None without), and options of `oracle.record`."""
+
+    model: Any
+    inputs: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def traced(self) -> "Made":
+        """A model that comes with options (a loss, an optimizer, steps) as the recording that they ask for."""
+        if not self.options:
+            return self
+        from oracle.recording import record  # noqa: PLC0415
+
+        return Made(record(self.model, self.inputs, **{"full": True, **self.options}))
+
+
+def sides(a: Given, b: Given) -> tuple[Made, Made]:
     """Both sides of a comparison, each with its inputs; a model without any takes those of the other."""
-    (model_a, of_a), (model_b, of_b) = (_made_side(text, inputs) for text, inputs in (a, b))
-    return (model_a, _or_others(a[0], of_a, of_b)), (model_b, _or_others(b[0], of_b, of_a))
+    made_a, made_b = (_made_side(text, inputs) for text, inputs in (a, b))
+    full_a, full_b = _or_others(a[0], made_a, made_b), _or_others(b[0], made_b, made_a)
+    return full_a.traced(), full_b.traced()
 
 
-def _or_others(text: str, own: Any, others: Any) -> Any:
-    return own if own is not None or _is_file(text) else _needed(text, others)
+def _or_others(text: str, own: Made, other: Made) -> Made:
+    if own.inputs is not None or _is_file(text):
+        return own
+    return replace(own, inputs=_needed(text, other.inputs))
 
 
-def side(text: str, inputs: Path | None) -> tuple[Any, Any]:
+def side(text: str, inputs: Path | None) -> Made:
     """A trace and nothing, or a model and its inputs."""
-    return (loaded(Path(text)), None) if _is_file(text) else model_and_inputs(text, inputs)
+    return Made(loaded(Path(text))) if _is_file(text) else made_with_inputs(text, inputs).traced()
 
 
-def _made_side(text: str, inputs: Path | None) -> tuple[Any, Any]:
+def _made_side(text: str, inputs: Path | None) -> Made:
     if _is_file(text):
-        return loaded(Path(text)), None
-    model, own = made_by(text)
-    return model, own if inputs is None else arrays(inputs)
+        return Made(loaded(Path(text)))
+    made = made_by(text)
+    return made if inputs is None else replace(made, inputs=arrays(inputs))
 
 
 def _is_file(text: str) -> bool:
@@ -55,10 +76,10 @@ def loaded(path: Path) -> Any:
     return load_trace(path)
 
 
-def model_and_inputs(spec: str, inputs: Path | None) -> tuple[Any, Any]:
+def made_with_inputs(spec: str, inputs: Path | None) -> Made:
     """What a factory makes, with inputs from a file if there is one."""
-    model, own = made_by(spec)
-    return model, _needed(spec, own if inputs is None else arrays(inputs))
+    made = _made_side(spec, inputs)
+    return replace(made, inputs=_needed(spec, made.inputs))
 
 
 def _needed(spec: str, inputs: Any) -> Any:
@@ -67,20 +88,30 @@ def _needed(spec: str, inputs: Any) -> Any:
     return inputs
 
 
-def made_by(spec: str) -> tuple[Any, Any]:
-    """What `module:factory` makes: a model, or a model and its inputs (else None)."""
+def made_by(spec: str) -> Made:
+    """What `module:factory` makes: a model, (model, inputs), or a mapping with "model", "inputs" and options.
+
+    def step():
+        net = Net()
+        return {"model": net, "inputs": x, "loss": loss, "target": y, "optimizer": SGD(net.parameters(), 0.1)}
+    """
     module, _, name = spec.partition(":")
     if not module or not name:
         raise OracleError(f"cannot load {spec!r}", _HOW)
     sys.path.insert(0, "")
     try:
         factory = _or_told(spec, lambda: getattr(importlib.import_module(module), name))
+        if not callable(factory):
+            raise OracleError(f"{spec} is a {type(factory).__name__}, not a function", _HOW)
+        made = _or_told(spec, factory)
     finally:
         sys.path.remove("")
-    if not callable(factory):
-        raise OracleError(f"{spec} is a {type(factory).__name__}, not a function", _HOW)
-    made = _or_told(spec, factory)
-    return made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if isinstance(made, Mapping) and "model" in made:
+        rest = {str(k): v for k, v in made.items() if k not in ("model", "inputs")}
+        return Made(made["model"], made.get("inputs"), rest)
+    if isinstance(made, tuple) and len(made) != 2:
+        raise OracleError(f"{spec} returns a tuple of {len(made)}", "let it return (model, inputs), or the model alone")
+    return Made(*made) if isinstance(made, tuple) else Made(made)
 
 
 def _or_told(spec: str, make: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oracle.cli_inputs import loaded, model_and_inputs, side, sides
+from oracle.cli_inputs import loaded, made_with_inputs, side, sides
 from oracle.errors import OracleError
 from oracle.writing import writable
 
@@ -18,7 +18,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Also write the number
 
 
 def record(
-    model: Annotated[str, typer.Argument(help="module:factory, a function that returns the model.")],
+    model: Annotated[str, typer.Argument(help="module:factory, a function that returns (model, inputs).")],
     input: Input = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The trace file to write.")] = Path("run.trace"),
     *,
@@ -33,8 +33,9 @@ def record(
     from oracle.tracefile import save_trace  # noqa: PLC0415
 
     _ready(output)
-    built, inputs = model_and_inputs(model, input)
-    trace = record_model(built, inputs, full=full, framework=framework, train_step=train or None)
+    made = made_with_inputs(model, input)
+    chosen = {"full": full, "framework": framework, "train_step": train or None}
+    trace = record_model(made.model, made.inputs, **{**chosen, **made.options})
     save_trace(trace, output)
     size = output.stat().st_size
     print(f"{output}: {len(trace.nodes)} operations, {len(trace.values)} values, {size / 1e6:.2f} MB")
@@ -58,7 +59,7 @@ def explain(
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A trace file or module:factory.")],
+    a: Annotated[str, typer.Argument(help="A trace file, or module:factory: a function that returns (model, inputs).")],
     b: Annotated[str, typer.Argument(help="The other one.")],
     *,
     input: Input = None,
@@ -69,13 +70,16 @@ def compare(
     json: Json = None,
     markdown: Markdown = None,
 ) -> None:
-    """Do two models mean the same, and whose rounding makes the difference? Exit code 1 for a finding."""
+    """Do two models mean the same, and whose rounding makes the difference? Exit code 1 for a finding.
+
+    A factory may also return a dict with "model", "inputs" and "loss", "target", "optimizer", "steps": training steps.
+    """
     from oracle.comparing import compare as compare_models  # noqa: PLC0415
 
     _ready(html, json, markdown)
-    (side_a, inputs_a), (side_b, inputs_b) = sides((a, input_a or input), (b, input_b or input))
     with _Progress("comparing") as step:
-        found = compare_models(side_a, side_b, inputs_a=inputs_a, inputs_b=inputs_b, progress=step)
+        one, other = sides((a, input_a or input), (b, input_b or input))
+        found = compare_models(one.model, other.model, inputs_a=one.inputs, inputs_b=other.inputs, progress=step)
     found = replace(found, name_a=a, name_b=b)
     print(found)
     for cause in found.causes if reproduce else ():
@@ -96,8 +100,8 @@ def precision(
     from oracle.precision_planning import FORMATS, plan_precision  # noqa: PLC0415
 
     _ready(json)
-    built, inputs = side(model, input)
-    found = plan_precision(built, inputs, formats=format or FORMATS, target=target)
+    made = side(model, input)
+    found = plan_precision(made.model, made.inputs, formats=format or FORMATS, target=target)
     print(found)
     _write(found, None, json)
 

@@ -24,7 +24,7 @@ def port(
     """Copy the weights of one model into another by structure: all of them, or none and the reason."""
     from oracle.porting import port as port_weights  # noqa: PLC0415
 
-    (source, _), (target, _) = made_by(src), made_by(dst)
+    source, target = made_by(src).model, made_by(dst).model
     report = port_weights(source, target)
     print(report)
     if json is not None:

@@ -34,6 +34,21 @@ def fails():
     raise KeyError("no data here")
 
 
+def three():
+    return *mine(), 3
+
+
+def step(momentum=0.9):
+    net, x = mine()
+    sgd = torch.optim.SGD(net.parameters(), 0.1, momentum=momentum)
+    y = torch.arange(16) % 4
+    return {"model": net, "inputs": x, "loss": nn.CrossEntropyLoss(), "target": y, "optimizer": sgd, "steps": 3}
+
+
+def step_of_port():
+    return step(momentum=0.8)
+
+
 def five():
     return 5, torch.ones(3)
 
@@ -62,6 +77,7 @@ def said(capsys, *arguments: str) -> tuple[int, str, str]:
     [
         (["compare", "m:fails", "m:port"], "KeyError: 'no data here' at models_of_cli.py:21; mend the factory"),
         (["compare", "m:five", "m:port"], "5 is no model"),
+        (["compare", "m:three", "m:port"], "returns a tuple of 3; let it return (model, inputs)"),
         (["compare", "m:number", "m:port"], "models_of_cli:number is a int, not a function"),
         (["compare", "m:nothere", "m:port"], "has no attribute 'nothere'; say module:factory"),
         (["compare", "no_module:f", "m:port"], "No module named 'no_module'; say module:factory"),
@@ -124,3 +140,17 @@ def test_traces_and_models_mix(capsys, folder):
     assert said(capsys, "record", "m:bare", "--input", "x.npy", "-o", "a.trace")[0] == 0
     assert said(capsys, "compare", "a.trace", "m:bare", "--input", "x.npy")[0] == 0
     assert said(capsys, "compare", "a.trace", "a.trace")[0] == 0
+
+
+def test_training_steps_are_compared_too(capsys):
+    code, out, _ = said(capsys, "compare", "m:step", "m:step_of_port")
+    assert code == 1
+    assert "momentum 0.9 in A, momentum 0.8 in B" in out
+    assert "  drift" in out
+
+
+def test_a_training_step_is_recorded_and_explained(capsys):
+    assert said(capsys, "record", "m:step", "-o", "step.trace")[0] == 0
+    code, out, _ = said(capsys, "explain", "step.trace", "--target", "gradients")
+    assert code == 0
+    assert out.startswith("gradients: error")
