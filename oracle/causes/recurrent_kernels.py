@@ -22,6 +22,8 @@ _SOON = 10
 # Nodes between one step's product with a recurrent kernel and the next step's.
 _STEP = 120
 _MOST_LEAVES = 4
+# Nodes of a step behind a product in which its gates are made.
+_CELL = 30
 Uses = dict[int, list[LoweredNode]]
 
 
@@ -103,6 +105,14 @@ def kernels(side: Side, uses: Uses) -> Iterator[Kernels]:
         yield from _joined(side, uses, group)
         if len(group) > 1:
             yield from _separate(side, uses, group, others)
+
+
+def is_cell(side: Side, node: LoweredNode) -> bool:
+    """Whether the node is a fused recurrent layer, or makes gates: sigmoids and a tanh follow it."""
+    if any(word in node.node.op.lower() for word in KINDS.values()):
+        return True
+    behind = [n.node.op.lower() for n in downstream(side, node.outputs[0], _CELL)]
+    return sum("sigmoid" in op for op in behind) > 1 and any("tanh" in op or "relu" in op for op in behind)
 
 
 def _stacked(side: Side, uses: Uses) -> Iterator[Kernels]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.recurrent_kernels import is_cell
 from oracle.causes.weights import layouts, leaves_near
 from oracle.lowered import LoweredNode
 from oracle.network import Edits
@@ -221,7 +222,7 @@ def _difference(context: Context, swap: Swap) -> tuple[str, str]:
     if np.allclose(wanted, 2 * present, rtol=1e-6) or np.allclose(2 * wanted, present, rtol=1e-6):
         return "double-bias" if change.ndim == 1 else "weights-differ", f"{name} is counted twice on one side"
     gate = _moved_gate(change)
-    if gate is not None:
+    if gate is not None and swap.node_b is not None and is_cell(context.b, swap.node_b):
         return "forget-bias", f"{name} differs by {gate[1]:g} in gate {gate[0]} alone"
     if value.role == "constant":
         return "constant", f"a constant array differs ({largest})"

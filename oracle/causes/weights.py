@@ -12,8 +12,9 @@ import numpy as np
 
 from oracle.alignment import Side, same_multiset
 from oracle.causes import Candidate, Context, hypothesis, place
+from oracle.causes.recurrent_kernels import is_cell
 from oracle.lowered import LoweredNode
-from oracle.network import Edits, Values
+from oracle.network import Edits
 
 _REACH = 24
 _ROLES = ("parameter", "buffer", "constant", "state")
@@ -21,7 +22,6 @@ _PRODUCTS = ("mm", "matmul", "conv", "linear", "dot", "einsum", "lstm", "gru", "
 # Squares of a sine and a cosine in float32 add up to one within this.
 _SINES = 1e-5
 _CELLS = ("lstm", "gru", "rnn")
-_GATES = {3: "GRU", 4: "LSTM"}
 
 
 @hypothesis(priority=11)
@@ -35,7 +35,8 @@ def arranged_as_in_a(context: Context) -> Iterator[Candidate]:
                 continue
             for permutation, array in layouts(ours, theirs.shape):
                 if not np.array_equal(array, theirs):
-                    code, words = _relation(array, theirs, permutation)
+                    in_cell = is_cell(context.b, node_b)
+                    code, words = _relation(array, theirs, permutation, in_cell)
                     cause = (code_of_table(theirs, node_b) or code, words)
                     yield _candidate(context, (i, node_a), (j, node_b), array, cause)
 
@@ -89,23 +90,6 @@ def flatten_order(context: Context) -> Iterator[Candidate]:
                     for there_or_back in (places, np.argsort(places)):
                         array = np.take(weight, there_or_back, axis)
                         yield _simple(context, "flatten-order", j, node, (array, detail))
-
-
-@hypothesis(priority=26)
-def gate_order(context: Context) -> Iterator[Candidate]:
-    """The gates of a recurrent layer are stacked in another order: the blocks of all its weights are permuted alike."""
-    leaves = leaves_near(context.b, context.at_b.region)
-    for gates, cell in _GATES.items():
-        group = {j: context.b.run.values[j] for j, _ in leaves if context.b.run.values[j].ndim <= 3}
-        width = _gate_width(group.values(), gates)
-        group = {j: x for j, x in group.items() if width in x.shape}
-        if not width:
-            continue
-        for order in itertools.permutations(range(gates)):
-            if order != tuple(range(gates)):
-                edits = {j: _permuted_blocks(x, gates, order, width) for j, x in group.items()}
-                detail = f"the {gates} gates of the {cell} in {{B}} must be taken in the order {list(order)}"
-                yield _joint(context, "gate-order", leaves[0][1], (edits, detail))
 
 
 @hypothesis(priority=27)
@@ -208,16 +192,16 @@ def _merges(fine: tuple[int, ...], coarse: tuple[int, ...]) -> bool:
     return not rest
 
 
-def _relation(wanted: np.ndarray, present: np.ndarray, permutation: tuple[int, ...]) -> tuple[str, str]:
+def _relation(wanted: np.ndarray, present: np.ndarray, permutation: tuple[int, ...], in_cell: bool) -> tuple[str, str]:
     """Code and words for how `present` must be rearranged to become `wanted`."""
     for axes in _axis_subsets(present.ndim):
-        if present.ndim > 1 and np.array_equal(np.flip(present, axes), wanted):
+        if (present.ndim > 1 or not in_cell) and np.array_equal(np.flip(present, axes), wanted):
             return "kernel-flip", f"the kernel of {{B}} is flipped along the axes {list(axes)}"
     for order in itertools.permutations(range(present.ndim)):
         moved = present.transpose(order)
         if moved.shape == wanted.shape and np.array_equal(moved, wanted):
             return "kernel-layout", f"the weight of {{B}} is transposed: its axes belong in the order {list(order)}"
-    for gates in _GATES:
+    for gates in (3, 4) if in_cell else ():
         for axis, size in enumerate(present.shape):
             if size % gates == 0:
                 for order in itertools.permutations(range(gates)):
@@ -266,18 +250,6 @@ def _feature_shapes(side: Side, node: LoweredNode, size: int) -> list[tuple[int,
     return shapes
 
 
-def _gate_width(arrays: object, gates: int) -> int:
-    """The stacked length that every weight of the layer has along some axis, or 0."""
-    sizes = [set(n for n in x.shape if n % gates == 0) for x in arrays if x.ndim]  # type: ignore[attr-defined]
-    common = set.intersection(*sizes) if sizes else set()
-    return max(common, default=0)
-
-
-def _permuted_blocks(x: np.ndarray, gates: int, order: tuple[int, ...], width: int) -> np.ndarray:
-    axes = [k for k, n in enumerate(x.shape) if n == width]
-    return _blocks(x, axes[-1], gates, order)
-
-
 def _blocks(x: np.ndarray, axis: int, gates: int, order: tuple[int, ...]) -> np.ndarray:
     parts = np.split(x, gates, axis)
     return np.concatenate([parts[k] for k in order], axis)
@@ -300,19 +272,15 @@ def _candidate(
 
 
 def _simple(context: Context, code: str, leaf: int, node: LoweredNode, edit: tuple[np.ndarray, str]) -> Candidate:
-    return _joint(context, code, node, ({leaf: edit[0]}, edit[1]))
-
-
-def _joint(context: Context, code: str, node: LoweredNode, edit: tuple[Values, str]) -> Candidate:
-    arrays, detail = edit
-    names = ", ".join(context.b.network.trace.values[j].name or "a constant" for j in arrays)
+    array, detail = edit
+    name = context.b.network.trace.values[leaf].name or "a constant"
     node_a = context.at_a.first[0] if context.at_a.first else None
     return Candidate(
         code,
-        Edits(leaves=dict(arrays)),
+        Edits(leaves={leaf: array}),
         node_a,
         node,
         fix_a=f"rearrange the weights of {place(node_a)} the other way",
-        fix_b=f"rearrange {names}: {detail.replace('{A}', 'the other model').replace('{B}', 'this model')}",
+        fix_b=f"rearrange {name}: {detail.replace('{A}', 'the other model').replace('{B}', 'this model')}",
         detail=detail,
     )
