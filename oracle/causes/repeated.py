@@ -100,7 +100,8 @@ def _named(context: Context, read: tuple[LoweredNode, int], x: np.ndarray, y: np
     if context.kind != "gradients" and _is_rounded(x, y):
         return "a rounding to whole numbers", "division" if _is_quotient(context.b, origin) else "extra-node"
     behind = (context.b.run.values[n.outputs[0]] for n in downstream(context.b, node.outputs[0], 2) if n.outputs)
-    called = (_as_activations(context.b, origin, z) for z in (y, *behind))
+    made = list(_as_activation(context.b, origin))
+    called = (_as_activations(made, z) for z in (y, *behind) if made)
     return next((c for c in called if c), (node.node.op, "extra-node"))
 
 
@@ -113,16 +114,23 @@ def _is_quotient(side: Side, value: int) -> bool:
     return producer is not None and "div" in producer.node.op.lower()
 
 
-def _as_activations(side: Side, value: int, y: np.ndarray) -> tuple[str, str] | None:
-    """What it is called where `value` and `y` are two activations of one array: the factor of an ELU is its slope."""
+def _as_activation(side: Side, value: int) -> Iterator[tuple[np.ndarray, str]]:
+    """Arrays near by of which `value` is an activation, with its name."""
     made = side.run.values[value]
     for near in upstream(side, value, _BESIDE):
         for i in near.reals:
             x = side.run.values[i]
-            if x.shape == made.shape == y.shape and x.size > 1 and i != value:
-                names = identify(x.reshape(-1), y.reshape(-1)), identify(x.reshape(-1), made.reshape(-1))
-                if all(names) and "identity" not in names and names[0] != names[1]:
-                    return f"{names[0]} for {names[1]}", code_of(*names)
+            name = identify(x.reshape(-1), made.reshape(-1)) if x.shape == made.shape and i != value else ""
+            if name and name != "identity" and x.size > 1:
+                yield x, name
+
+
+def _as_activations(made: list[tuple[np.ndarray, str]], y: np.ndarray) -> tuple[str, str] | None:
+    """What it is called where `y` is another activation of one of the arrays: the factor of an ELU is its slope."""
+    for x, name in made:
+        other = identify(x.reshape(-1), y.reshape(-1)) if x.shape == y.shape else ""
+        if other and other not in ("identity", name):
+            return f"{other} for {name}", code_of(other, name)
     return None
 
 
