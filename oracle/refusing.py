@@ -136,11 +136,12 @@ def users_line(error: BaseException) -> str:
 
 
 def _described(inputs: Any) -> str:
-    """Shapes and formats: "(3, 8) float32, (3,) int64"."""
+    """Shapes and formats: "of shape (3, 8) float32, (3,) int64"."""
     found = [f"{tuple(np.shape(x))} {_format(x)}".strip() if hasattr(x, "shape") else _shown(x)
              for x in leaves_of(inputs)]  # fmt: skip
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more
+    of_shape = "of shape " if all(hasattr(x, "shape") for x in leaves_of(inputs)) else ""
+    return of_shape + ", ".join(found[:_SHOWN]) + more
 
 
 def _other_format(model: Any, inputs: Any) -> str:

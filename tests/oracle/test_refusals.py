@@ -45,7 +45,7 @@ STEP = {"train_step": True, "loss": nn.MSELoss(), "target": torch.zeros(3, 4)}
 REFUSED = {
     "no model": (lambda: (5, 6, X), {}, "5 is no model; pass a torch module"),
     "no inputs for B": (lambda: (_dense(), _dense()), {"inputs_a": X}, "no inputs to run B on; pass inputs="),
-    "shape": (lambda: (_dense(), _dense(), X[:, :7]), {}, r"inputs \(3, 7\) float32: .*cannot be multiplied"),
+    "shape": (lambda: (_dense(), _dense(), X[:, :7]), {}, r"inputs of shape \(3, 7\) float32: .*cannot be multiplied"),
     "format": (lambda: (_dense().bfloat16(), _dense(), X), {}, r"inputs are float32.*bfloat16.*x\.to\(torch\.bfloat16"),
     "numpy's format": (lambda: (_dense(), _dense(), np.ones((3, 8))), {}, r"inputs are float64.*x\.to\(torch\.float32"),
     "numbers": (lambda: (_dense(), _dense(), [[1.0] * 8]), {}, "a list of Python numbers; pass an array"),
