@@ -6,9 +6,10 @@ each is also tried with the sides exchanged, since a fused kernel with a flag is
 operations that mean the same.
 """
 
+import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -23,11 +24,13 @@ from oracle.noise import means_the_same
 from oracle.pairing import Pair, pair_inputs
 from oracle.proofs import Proof, note, share
 from oracle.reproducing import reproduction
+from oracle.spreading import again, everywhere
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
 from oracle.unfit import UNFIT, attempt, mistakes
 from oracle.weighing import alike, begun, better, brings_in_order, clean, entangled, in_layout, turned
 
-MOST_CAUSES = 12
+# So many steps a search may take at one stage, and so many more a new cause counts: one cause may act in many layers.
+_STEPS, _STEPS_OF_ONE = 240, 9
 # How many causes in a row are assumed mended, beyond the first, to find one behind them.
 _DEPTH = 1
 # Seconds after which a search stops and says what it leaves open.
@@ -60,6 +63,7 @@ class Search:
         self.deadline = time.monotonic() + patience
         self.probe = Probe(pair_inputs(a, b), a, b)
         self.causes: list[Cause] = []
+        self.known: set[tuple[str, str]] = set()
         self.notes: list[str] = []
         self.open: tuple[str, ...] = ()
         self.parting: tuple[Divergence, Divergence] | None = None
@@ -127,7 +131,9 @@ class Search:
                 return state
         trusted: tuple[State, list[Cause], Candidate] | None = None
         banned: list[Candidate] = []
-        for _ in range(2 * MOST_CAUSES):
+        left = _STEPS
+        while left > 0:
+            left -= 1
             if self._settled(state):
                 return state
             if not state.divergent:
@@ -140,8 +146,10 @@ class Search:
                 state = ordered
                 continue
             found = self._step(state, banned)
+            left -= 0 if found is not None and (found[0].code, found[0].hypothesis) in self.known else _STEPS_OF_ONE
             late = time.monotonic() > self.deadline
-            chain = self._behind(state, banned) if found is None or _vague(*found) else []
+            vague = found is None or _vague(*found)
+            chain = self._behind(state, banned) if vague and state.tolerance != FINE else []
             if chain:
                 for candidate, after in chain:
                     self._record(candidate, state, after)
@@ -238,6 +246,9 @@ class Search:
 
     def _step(self, state: State, banned: list[Candidate], named: bool = False) -> tuple[Candidate, State] | None:
         """The best proved hypothesis at the first divergence, and the state after it; `named`: no mere transplant."""
+        repeated = self._repeated(state, banned)
+        if repeated is not None:
+            return repeated
         best: tuple[tuple[bool, int, float], Candidate, State] | None = None
 
         def settled(priority: int) -> bool:
@@ -245,7 +256,7 @@ class Search:
                 return False
             return (best[1].tested and begun(state, best[2])) or (best[0][0] and clean(state, best[2]))
 
-        for candidate, exchanged in self._candidates(state, settled):
+        for candidate, exchanged in self._candidates(state, settled=settled):
             later = best is not None and candidate.priority > best[1].priority
             if later and (settled(candidate.priority) or (candidate.transplant and not _vague(*best[1:]))):
                 break
@@ -259,18 +270,33 @@ class Search:
             tried = Trial(state, candidate, exchanged).result(self.probe)
             if tried is None or (candidate.code in _STRUCTURAL and entangled(state, tried)):
                 continue
-            tried = in_layout(tried)
+            chosen, tried = self._spread(state, (candidate, exchanged), in_layout(tried))
             nearer = tried.remaining <= state.remaining
             if not nearer and (state.stage.kind != "outputs" or tried.remaining > _FARTHEST * state.remaining):
                 continue
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
             gain = (nearer, state.lined_up(tried), -left)
             if best is None or better(gain, best[0]):
-                best = (gain, turned(candidate) if exchanged else candidate, tried)
+                best = (gain, turned(chosen) if exchanged else chosen, tried)
             done = not best[2].divergent and not best[2].remaining
             if (candidate.transplant and nearer) or done or (best[2] is tried and self._settled(tried)):
                 break
         return None if best is None else best[1:]
+
+    def _spread(self, state: State, proposed: tuple[Candidate, bool], tried: State) -> tuple[Candidate, State]:
+        """The candidate at all alike operations where that brings more into line, and the state after it."""
+        found = everywhere(state, proposed, tried, self.probe)
+        return (proposed[0], tried) if found is None else found
+
+    def _repeated(self, state: State, banned: list[Candidate]) -> tuple[Candidate, State] | None:
+        """What explained an earlier divergence, where it explains this one too, and the state after it."""
+        if not self.known or time.monotonic() > self.deadline:
+            return None
+        found = again(state, self.known, functools.partial(self._candidates, state), self.probe)
+        if found is None or any(alike(found[0], other) for other in banned):
+            return None
+        candidate, tried = self._spread(state, found[:2], found[2])
+        return turned(candidate) if found[1] else candidate, tried
 
     def _ordered(self, state: State) -> State | None:
         """The state after an edit that brings a target's numbers, all of them in line, into the other's order."""
@@ -288,12 +314,15 @@ class Search:
             self.notes.append(note)
 
     def _candidates(
-        self, state: State, settled: Callable[[int], bool] = lambda priority: False
+        self,
+        state: State,
+        only: Collection[str] | None = None,
+        settled: Callable[[int], bool] = lambda priority: False,
     ) -> Iterator[tuple[Candidate, bool]]:
         """Every hypothesis in its order, on B and with the sides exchanged; a node left out only after numbers."""
         contexts = [state.context(exchanged=False), state.context(exchanged=True)]
         waiting: list[tuple[Candidate, bool]] = []
-        for item in candidates(contexts, settled):
+        for item in candidates(contexts, settled, only):
             if item[0].priority >= _LAST_NUMBER:
                 yield from waiting
                 waiting.clear()
@@ -305,6 +334,8 @@ class Search:
 
     def _record(self, candidate: Candidate, before: State, after: State) -> None:
         """Note the cause, and those that were proved together with it, each with what it leaves of the difference."""
+        if candidate.code not in _STRUCTURAL and candidate.priority < _RELATIONS:
+            self.known.add((candidate.code, candidate.hypothesis))
         script, kind = reproduction(before, after), before.stage.kind
         for cause, state in zip((candidate, *candidate.also), self._joint(candidate, before, after), strict=True):
             part = share(self.origin or before, before, state)

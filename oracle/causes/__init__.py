@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ class Candidate:
     every hypothesis is also tried with the sides exchanged. `also` are further causes at the same place, each with an
     edit of its own: they are proved together. `transplant` says that the edit merely puts A's numbers into B: it
     shows where the meanings part, not why, and is accepted only for what follows from it. `tested` says that the
-    hypothesis has computed a value for which A waits.
+    hypothesis has computed a value for which A waits. `hypothesis` is the name of the one that proposes it.
     """
 
     code: str
@@ -47,6 +47,7 @@ class Candidate:
     also: tuple["Candidate", ...] = ()
     transplant: bool = False
     tested: bool = False
+    hypothesis: str = ""
 
     @property
     def all_edits(self) -> Edits:
@@ -104,20 +105,23 @@ def _discover() -> None:
 
 
 def candidates(
-    contexts: Iterable[Context], settled: Callable[[int], bool] = lambda priority: False
+    contexts: Iterable[Context],
+    settled: Callable[[int], bool] = lambda priority: False,
+    only: Collection[str] | None = None,
 ) -> Iterator[tuple[Candidate, bool]]:
     """Everything that any hypothesis proposes in any context, the specific first, and whether the sides are exchanged.
 
-    Hypotheses of a priority for which `settled` is true, and all after it, are not asked.
+    Hypotheses of a priority for which `settled` is true, and all after it, are not asked; nor any that is not among
+    the names `only`, where these are given.
     """
     _discover()
     for priority, name, propose in sorted(_HYPOTHESES, key=lambda item: item[:2]):
         if settled(priority):
             return
-        for context in contexts:
+        for context in contexts if only is None or name in only else ():
             with attempt(f"hypothesis {name!r}"):  # one that does not fit this network proposes nothing more
                 for candidate in propose(context):
-                    yield replace(candidate, priority=priority), context.exchanged
+                    yield replace(candidate, priority=priority, hypothesis=name), context.exchanged
 
 
 # What hypotheses are written with.
