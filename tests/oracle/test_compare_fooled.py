@@ -173,6 +173,11 @@ _SAME = {
         (lambda s, x: F.softplus(x @ s.w), lambda s, x: torch.logaddexp(x @ s.w, torch.zeros(()))),
         30 * _x(4, 10),
     ),
+    "the diagonal": (
+        _LINEAR,
+        (lambda s, x: (x @ s.w @ (x @ s.w).T).diagonal(), lambda s, x: ((x @ s.w) ** 2).sum(-1)),
+        _x(4, 10),
+    ),
     "row by row": (
         _LINEAR,
         (lambda s, x: torch.tanh(x @ s.w), lambda s, x: torch.stack([torch.tanh(s.w.T @ row) for row in x])),
