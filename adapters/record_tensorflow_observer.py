@@ -236,7 +236,11 @@ def living_variables() -> list[Any]:
     """Every initialized TensorFlow variable of this process."""
     from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable  # noqa: PLC0415
 
-    objects = gc.get_objects()
-    kinds = {kind for kind in {type(o) for o in objects} if issubclass(kind, BaseResourceVariable)}
-    found = [o for o in objects if type(o) in kinds]
+    kinds = {BaseResourceVariable}
+    waiting = [BaseResourceVariable]
+    while waiting:  # asking every type of the process whether it is a subclass takes seconds
+        fresh = [kind for kind in waiting.pop().__subclasses__() if kind not in kinds]
+        kinds.update(fresh)
+        waiting += fresh
+    found = [o for o in gc.get_objects() if type(o) in kinds]
     return [v for v in found if hasattr(v.handle, "_id") and v.is_initialized()]
