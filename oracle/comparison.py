@@ -215,5 +215,8 @@ class Comparison:
 
         return write(path, comparison_page(strict(self.to_dict())))
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         return text(self)

@@ -185,6 +185,9 @@ class Explanation:
 
         return explanation_fragment(strict(self.to_dict()))
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         return "\n".join([self.sentence(), *_table(self), *_remarks(self)])
 

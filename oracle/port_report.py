@@ -43,6 +43,9 @@ class Port:
         """Strict JSON (non-finite numbers as strings), written to `path` if given."""
         return strict_json(self.to_dict(), path)
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         head = ("kind", self.src, self.dst, "how")
         cells = [head, *((r.kind, r.src or "-", r.dst, r.transform) for r in self.rows)]

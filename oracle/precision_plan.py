@@ -144,6 +144,9 @@ class PrecisionPlan(Mapping[str, FormatPlan]):
 
         return pd.DataFrame([{"format": name, **asdict(n)} for name, plan in self.plans.items() for n in plan.needs])
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         return "\n\n".join(str(plan) for plan in self.plans.values())
 

@@ -193,3 +193,10 @@ def test_files_are_written_into_new_folders_or_refused(tmp_path):
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(OracleError, match=r"cannot write .*choose another place"):
         found.to_json(tmp_path / "file" / "x.json")
+
+
+def test_what_a_prompt_shows_is_the_answer():
+    found = oracle.compare(_dense(), _dense(), X)
+    explained = oracle.explain(oracle.record(_dense(), X))
+    for answer in (found, explained, oracle.port(_dense(), _dense())):
+        assert repr(answer) == str(answer)
