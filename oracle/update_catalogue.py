@@ -1,6 +1,7 @@
 """Every update rule worth trying, made of the numbers that an optimizer was seen to use and of common defaults."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,9 @@ _MOMENTA = (0.9, 0.99, 0.95)
 _MEMORIES = (0.999, 0.9, 0.99, 0.95)
 _EPS = (1e-8, 1e-7, 1e-10, 1e-6)
 _STARTS = (0.0, 0.1)
+_PLACES = ("outside", "inside", "hat", "hat inside")
+
+Beginning = tuple[float, float, float]
 
 
 def short(x: float) -> float:
@@ -28,6 +32,44 @@ def catalogue(known: Sequence[float], steps: int) -> Iterator[Rule]:
     yield from _adagrad(known)
     yield from _others(known)
     yield from (replace(rule, decay=decay) for decay in decays[1:] for rule in _plain(known))
+
+
+def beginnings(known: Sequence[float]) -> set[Beginning]:
+    """Every way in which the first update may depend on the first gradient, but for its size."""
+    memories, small = _memories(known, _MEMORIES), _small(known)
+    rules = [Rule("SGD"), Rule("Lion")]
+    rules += [Rule("Adam", 0.9, m, e, p) for m, e, p in itertools.product(memories, small, _PLACES)]
+    rules += [Rule("RMSprop", 0.0, m, e, p, centered=c)
+              for m, e, p, c in itertools.product(memories, small, _PLACES[:2], (False, True))]  # fmt: skip
+    rules += [Rule("Adagrad", eps=e, place=p, start=s)
+              for e, p, s in itertools.product(small, _PLACES[:2], _starts(known))]  # fmt: skip
+    shapes = {beginning(rule)[1:] for rule in rules}
+    decays = [0.0, *(x for x in known if 0 < x <= 1)]
+    return {(decay, *shape) for decay in decays for shape in shapes}
+
+
+def beginning(rule: Rule) -> Beginning:
+    """(decay, p, q): the first update is a multiple of g / (sqrt(g^2 + p) + q), g with its coupled decay.
+
+    The multiple follows from the learning rate; momenta, schedules and a decoupled decay do not show in the first step.
+    """
+    decay = rule.decay if rule.decay_form == "coupled" else 0.0
+    if rule.family in ("SGD", "Lion"):
+        return decay, math.inf if rule.family == "SGD" else 0.0, 0.0
+    scale, fresh = 1.0, 1 - rule.memory
+    if rule.family in ("RMSprop", "Adadelta"):
+        scale = fresh * rule.memory if rule.centered else fresh
+    elif rule.family == "Adam" and (rule.place.startswith("hat") or rule.correction in ("none", "first")):
+        scale = fresh
+    if scale <= 0:
+        return decay, 0.0, 0.0
+    inside = rule.place.endswith("inside") and rule.family != "Adamax"
+    start = rule.start if rule.family == "Adagrad" else 0.0
+    return decay, _ten(start + (rule.eps / scale if inside else 0.0)), _ten(0.0 if inside else rule.eps / scale**0.5)
+
+
+def _ten(x: float) -> float:
+    return float(f"{x:.10g}")
 
 
 def neighbours(rule: Rule, known: Sequence[float]) -> Iterator[Rule]:
@@ -69,6 +111,11 @@ def _memories(known: Sequence[float], common: tuple[float, ...]) -> list[float]:
     """Decays of a moving average: numbers between one half and one, or what they leave to one; recorded ones first."""
     recorded = [x for x in known if 0.5 <= x < 1] + [short(1 - x) for x in known if 1e-4 <= x <= 0.5]
     return list(dict.fromkeys(recorded or common))
+
+
+def _starts(known: Sequence[float]) -> list[float]:
+    """What an accumulator may start from."""
+    return list(dict.fromkeys([*_STARTS, *(x for x in known if 0 < x <= 1)]))
 
 
 def _small(known: Sequence[float]) -> list[float]:
@@ -124,8 +171,7 @@ def _rmsprop(known: Sequence[float], one: bool) -> Iterator[Rule]:
 
 
 def _adagrad(known: Sequence[float]) -> Iterator[Rule]:
-    starts = dict.fromkeys([*_STARTS, *(x for x in known if 0 < x <= 1)])
-    for start, e, place in itertools.product(starts, _small(known), ("outside", "inside")):
+    for start, e, place in itertools.product(_starts(known), _small(known), ("outside", "inside")):
         yield Rule("Adagrad", eps=e, place=place, start=start)
 
 

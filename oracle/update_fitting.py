@@ -15,7 +15,7 @@ import numpy as np
 
 from oracle.causes import numbers
 from oracle.network import Network, Run, Values
-from oracle.update_catalogue import catalogue, neighbours, short
+from oracle.update_catalogue import Beginning, beginning, beginnings, catalogue, neighbours, short
 from oracle.update_declared import declared
 from oracle.update_rules import History, Rule, Vector, clipped, fitted, updates
 
@@ -28,6 +28,9 @@ _SAMPLE = 400
 _SAME_NUMBER = 3e-5
 # A rule that needs a rate that nobody wrote, or that changes from step to step, must explain this much (decades) more.
 _ODD = 2.0
+# How many of the numbers that an optimizer was given may be the limit of a clipping; what is no direction of its own.
+_LIMITS = 8
+_EMPTY = 1e-20
 
 
 @dataclass(frozen=True)
@@ -179,17 +182,51 @@ def _best(
         return None
     history, actual = evidence
     near = list(neighbours(other, known)) if other is not None else []
+    shapes = beginnings(known) | {beginning(rule) for rule in near}
     found: list[tuple[float, Rule]] = []
     for clip, limit in (("off", 0.0), *_clips(known, history)):
         seed = Rule("", clip=clip, limit=limit)
         pulled = History([clipped(seed, g, history.sizes) for g in history.gradients], history.weights, history.sizes)
         sample = _sampled(pulled, actual)
-        best = _search(near, known, *sample) or _search(catalogue(known, len(actual)), known, *sample)
+        begun = _begun(shapes, *sample)
+        best = _search(_only(near, begun), known, *sample)
+        if best is None and begun:
+            best = _search(_only(catalogue(known, len(actual)), begun), known, *sample)
         if best is not None:
             found.append((best[0], replace(best[1], clip=clip, limit=limit)))
             if clip == "off":
                 break
     return min(found, key=lambda item: item[0])[1] if found else None
+
+
+def _begun(beginnings: Iterable[Beginning], history: History, actual: list[Vector]) -> set[Beginning]:
+    """Those that explain the first update, with whatever learning rate and decoupled decay."""
+    found: set[Beginning] = set()
+    u, w = actual[0], history.weights[0]
+    by_decay: dict[float, list[Beginning]] = {}
+    for shape in beginnings:
+        by_decay.setdefault(shape[0], []).append(shape)
+    for decay, shapes in by_decay.items():
+        g = history.gradients[0] + decay * w
+        p, q = (np.array([[shape[k]] for shape in shapes]) for k in (1, 2))
+        with np.errstate(all="ignore"):
+            directions = np.where(np.isinf(p), g, g / (np.sqrt(g * g + p) + q))
+            fits = _spanned(u, np.nan_to_num(directions), w)
+        found.update(shape for shape, fit in zip(shapes, fits, strict=True) if fit)
+    return found
+
+
+def _spanned(u: Vector, directions: Vector, w: Vector) -> Vector:
+    """For each row d of `directions`, whether `u` is a sum of multiples of d and `w`."""
+    d = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    rest, left = w - (d @ w)[:, None] * d, u - (d @ u)[:, None] * d
+    square = np.sum(rest * rest, 1)
+    share = np.where(square > _EMPTY * float(w @ w), np.sum(rest * left, 1) / square, 0.0)
+    return np.linalg.norm(left - share[:, None] * rest, axis=1) <= 10.0**_CONVINCES * np.linalg.norm(u)
+
+
+def _only(rules: Iterable[Rule], begun: set[Beginning]) -> Iterator[Rule]:
+    return (rule for rule in rules if beginning(rule) in begun)
 
 
 def _sampled(history: History, actual: list[Vector]) -> tuple[History, list[Vector]]:
@@ -202,9 +239,8 @@ def _sampled(history: History, actual: list[Vector]) -> tuple[History, list[Vect
 
 def _clips(known: Sequence[float], history: History) -> Iterator[tuple[str, float]]:
     largest = max(float(np.linalg.norm(g)) for g in history.gradients)
-    for limit in known:
-        if 0 < limit < largest:
-            yield from (("global norm", limit), ("norm", limit), ("value", limit))
+    for limit in [x for x in known if 0 < x < largest][:_LIMITS]:
+        yield from (("global norm", limit), ("norm", limit), ("value", limit))
 
 
 def _search(
