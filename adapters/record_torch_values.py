@@ -130,7 +130,11 @@ class Versions:
         return value
 
     def uninitialised(self, tensor: Any) -> int:
-        """Record memory that was allocated and not written: zeros stand for contents nobody may depend on."""
+        """Record memory that was allocated and not written, as zeros: nobody may depend on what it holds.
+
+        The zeros are written: views of it, and what is left of it beside later writes, then hold what is recorded.
+        """
+        tensor.zero_()
         storage, geometry = self._storage(tensor.untyped_storage()), geometry_of(tensor)
         nothing = np.broadcast_to(np.zeros((), numpy_dtype(tensor)), geometry[1]) if self.full else None
         draft = _Draft(geometry[1], dtype_name(tensor.dtype), "constant", "uninitialised", nothing, None)

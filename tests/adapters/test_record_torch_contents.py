@@ -1,4 +1,4 @@
-"""torch conjugates and negates complex numbers without computing: the memory holds the other number."""
+"""What lies in a tensor's memory and what it stands for: lazy conjugates and negatives, memory not yet written."""
 
 import numpy as np
 import pytest
@@ -47,3 +47,13 @@ def test_the_gradient_of_a_complex_product_is_the_recorded_one():
     recorded = record(Rotation(), x, target=y, train_step=True, loss=torch.nn.MSELoss(), full=True)
     exact = Network(recorded).run().values[recorded.gradients["w"]]
     assert np.allclose(exact, recorded.values[recorded.gradients["w"]].array, rtol=1e-5)
+
+
+def test_memory_that_was_allocated_and_not_written_is_recorded_as_it_is_used():
+    junk = [torch.full((64,), 1e30) for _ in range(64)]
+    del junk
+    x = np.random.default_rng(0).normal(size=(1, 2, 4, 4)).astype(np.float32)
+    padded = lambda x: torch.nn.functional.pad(x, (1, 1, 1, 1), mode="circular")  # noqa: E731
+    network = Network(record(padded, x, framework="torch", full=True))
+    exact = network.run().values
+    assert all(np.array_equal(exact[o], network.actual[o]) for node in network.nodes for o in node.results)
