@@ -52,7 +52,7 @@ def record(
     except OracleError:
         raise
     except Exception as error:
-        if is_users(model_or_fn, inputs, error):
+        if is_users([model_or_fn, train_step, options.get("loss"), options.get("optimizer")], error):
             raise OracleError(told(model_or_fn, inputs, error)) from error
         if isinstance(error, ValueError):  # arguments that do not fit together
             raise OracleError(" ".join(str(error).split())) from error

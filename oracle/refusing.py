@@ -82,38 +82,26 @@ def _numbers(tree: Any) -> bool:
     return bool(leaves) and all(isinstance(x, int | float) for x in leaves)
 
 
-def is_users(model: Any, inputs: Any, error: Exception) -> bool:
+def is_users(functions: Iterable[Any], error: Exception) -> bool:
     """Whether an error was raised by the user's own code or by the framework, and not by ours.
 
-    A call whose arguments do not fit, that of a builtin, and the filtered tracebacks of JAX and Keras end in the line
-    that called the model.
+    A call of one of the user's `functions` (the model, a train step, a loss) whose arguments do not fit, that of a
+    builtin, and the filtered tracebacks of JAX and Keras end in the line of ours that made the call.
     """
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    if not frame.filename.startswith(OUR_FOLDERS):
+    if not frame.filename.startswith(OUR_FOLDERS) or _is_filtered(error):
         return True
-    if _is_filtered(error):
-        return True
-    return inspect.isbuiltin(model) or (isinstance(error, TypeError) and not _binds(model, inputs))
+    own = [inspect.unwrap(getattr(f, "forward", f)) for f in functions if callable(f)]
+    misfit = isinstance(error, TypeError) and any(
+        str(error).startswith(f"{getattr(f, name, None)}()") for f in own for name in ("__qualname__", "__name__")
+    )
+    return misfit or any(inspect.isbuiltin(f) for f in own)
 
 
 def _is_filtered(error: Exception) -> bool:
     """Whether JAX or Keras took its own frames out of the error's traceback."""
     noted = any("JAX" in note for note in getattr(error, "__notes__", ()))
     return noted or type(error).__module__.startswith("jax") or str(error).startswith("Exception encountered when")
-
-
-def _binds(model: Any, inputs: Any) -> bool:
-    """Whether the inputs fit the arguments of the model's function."""
-    try:
-        signature = inspect.signature(getattr(model, "forward", model))
-    except (TypeError, ValueError):
-        return True
-    args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (inputs, {})
-    try:
-        signature.bind(*(args if isinstance(args, tuple) else (args,)), **kwargs)
-    except TypeError:
-        return False
-    return True
 
 
 def told(model: Any, inputs: Any, error: Exception) -> str:

@@ -64,6 +64,8 @@ REFUSED = {
         {**STEP, "optimizer": torch.optim.SGD(_dense().parameters(), 0.1)},
         "steps none of the model's parameters; make one for each model",
     ),
+    "step": (lambda: (_dense(), _dense(), X), {"train_step": lambda model: None}, "takes 1 positional argument but 2"),
+    "loss of one": (lambda: (_dense(), _dense(), X), {**STEP, "loss": lambda y: y.sum()}, "takes 1 positional arg"),
     "complex": (lambda: (_Returns(torch.fft.fft), _dense(), X), {}, "A returns complex numbers.*view_as_real"),
     "builtin": (lambda: (torch.exp, _dense(), (X, X, X)), {"framework": "torch"}, r"exp does not run on .*argument"),
     "key": (lambda: (_Returns(lambda y: {"y": y}["z"]), _dense(), X), {}, "KeyError: 'z'; run it once"),
