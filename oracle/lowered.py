@@ -158,9 +158,15 @@ def meaning(signature: Signature) -> Any:
         values.update(zip(signature.reals, reals, strict=True))
         values.update(zip(signature.facts, facts, strict=True))
         result = known(*substitute(inputs, values), **{k: substitute(v, values) for k, v in attrs.items()})
-        return list(result) if isinstance(result, tuple | list) else [result]
+        made = list(result) if isinstance(result, tuple | list) else [result]
+        return [_as_real(y) if k in signature.real_outputs and y is not None else y for k, y in enumerate(made)]
 
     return apply
+
+
+def _as_real(y: Array) -> Array:
+    """`y` as reals: truth values written into a float array (`x.gt_(0)`) are zeros and ones."""
+    return jax.numpy.asarray(y, np.float64) if jax.numpy.result_type(y).kind in "iub" else y
 
 
 @functools.lru_cache(maxsize=4096)

@@ -167,9 +167,13 @@ def _arange(end: Any, dtype: str | None = None) -> Any:
 
 @aten("arange.start", "arange.start_step")
 def _arange_from(start: Any, end: Any, step: Any = 1, dtype: str | None = None) -> Any:
-    """start + i * step, in reals: the step is not rounded to a format and not accumulated."""
+    """start + i * step, in reals: the step is not rounded to a format and not accumulated.
+
+    Without `dtype` one float among the three makes reals, integers alone make integers.
+    """
     count = max(math.ceil((end - start) / step), 0)
-    return cast(start + np.arange(count) * jnp.asarray(step), dtype)
+    whole = all(isinstance(given, int) for given in (start, end, step))
+    return cast(start + np.arange(count) * jnp.asarray(step), dtype or (None if whole else "float32"))
 
 
 @aten("linspace")

@@ -13,7 +13,10 @@ from oracle.trace import Node, Trace
 
 
 def overspent(trace: Trace) -> Iterator[tuple[Node, float]]:
-    """For each lowered node: the largest error of an element over its stepwise budget; infinite for a wrong fact."""
+    """For each lowered node: the largest error of an element over its stepwise budget.
+
+    Infinite for a wrong fact, and where the result should be of reals and is of integers.
+    """
     network = Network(trace)
     for lowered in network.nodes:
         if lowered.signature is None:
@@ -21,6 +24,7 @@ def overspent(trace: Trace) -> Iterator[tuple[Node, float]]:
         computed = network.apply(lowered, network.actual)
         facts = [o for o in lowered.node.outputs if o is not None and not is_real(trace.values[o].dtype)]
         wrong = any(not np.array_equal(computed[o], network.actual[o]) for o in facts)
+        wrong = wrong or any(computed[o].dtype.kind in "iub" for o in lowered.outputs)
         yield lowered.node, np.inf if wrong else max(_uses(network, lowered), default=0.0)
 
 
