@@ -18,8 +18,9 @@ from oracle.pairing import Pair
 from oracle.unfit import attempt
 
 FINE = 2.0**-44
-# How many nodes after an edit, and after the divergence, are looked at before the whole network is.
-_NEAR = 60
+# How many nodes after the divergence, and kinds of nodes after an edit, are looked at before the whole network is; and
+# how many nodes at most.
+_NEAR, _FAR = 60, 400
 # A transplanted value must bring one of so many following nodes into line.
 _SOON = 12
 # As many different numbers in line as this are no coincidence.
@@ -184,6 +185,7 @@ class Trial:
         skipped = self.candidate.transplant
         if self.candidate.tested or not seeds.nodes.keys().isdisjoint(self._ends()):
             return True
+        kinds: set[tuple[str, str]] = set()
         with np.errstate(all="ignore"):
             for seen, node in enumerate(
                 self.side.network.walk(values, self.before | seeds, seeds, self.within), start=1
@@ -192,7 +194,8 @@ class Trial:
                     made = (values[o] for o in node.outputs)
                     if any(self._waits(waiting, array) for array in made):
                         return True
-                if seen >= (_SOON if skipped else _NEAR):
+                kinds.add((node.node.scope, node.node.op))  # the steps of a recurrence repeat themselves
+                if (seen >= _SOON) if skipped else (len(kinds) >= _NEAR or seen >= _FAR):
                     return False
         return False
 
