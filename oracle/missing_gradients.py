@@ -62,13 +62,20 @@ def _frozen(side: Side, other: Side) -> Iterator[_Lack]:
         return
     taken = {_source(side, n) for n in step.gradients}
     free = [n for n in trained if not any(_same_source(side, i, other, _source(other, n)) for i in taken if i)]
-    for name, value in side.network.trace.parameters.items():
+    held = side.network.trace.parameters
+    # Keras keeps what is not trainable with the running statistics; zeros and ones among these tell nothing.
+    kept = {n: i for n, i in side.network.trace.buffers.items() if _is_telling(side.run.values[i])}
+    for name, value in {**kept, **held}.items():
         if name in step.gradients or name in step.unreached or not side.consumers.get(value):
             continue
         match = next((n for n in free if _same_source(side, value, other, known.parameters.get(n))), None)
         if match is not None:
             free.remove(match)
             yield _Lack(name, value, other.run.values[trained[match]])
+
+
+def _is_telling(array: np.ndarray) -> bool:
+    return array.dtype.kind == "f" and array.size > 1 and bool(np.ptp(array) > 0)
 
 
 def _source(side: Side, name: str) -> int | None:

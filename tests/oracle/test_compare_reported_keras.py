@@ -171,6 +171,19 @@ def smoothing_of_binary_labels():
     return k, m, {"inputs": _x(6, 10), "target": LABELS, "loss": losses, "train_step": True}
 
 
+@reported("weights-shared")
+def frozen_layer():
+    """layer.trainable = False in Keras, and the torch port trains it."""
+    k = _keras((10,), layers.Dense(4, activation="tanh"), layers.Dense(1))
+    m = nn.Sequential(nn.Linear(10, 4), nn.Tanh(), nn.Linear(4, 1))
+    for module, layer in ((m[0], k.layers[0]), (m[2], k.layers[1])):
+        _put(module.weight, np.asarray(layer.kernel).T)
+        _put(module.bias, layer.bias)
+    k.layers[0].trainable = False
+    losses = keras.losses.MeanSquaredError(), nn.MSELoss()
+    return k, m, {"inputs": _x(6, 10), "target": LABELS, "loss": losses, "train_step": True}
+
+
 @reported("nan-gradient")
 def gradient_of_a_norm_at_zero():
     """tf.norm of a row of zeros: 0 / 0 in its derivative, where torch has zero."""
