@@ -87,6 +87,8 @@ def in_memory(tensor: Any) -> Any:
     """The tensor of the numbers that lie in memory, not of their conjugates or negatives."""
     import torch  # noqa: PLC0415
 
+    if tensor._is_zerotensor():  # autograd's zeros have no memory
+        return torch.zeros(tensor.shape, dtype=tensor.dtype).as_strided(tensor.shape, tensor.stride())
     if tensor.is_conj():
         tensor = tensor.conj()
     return torch._neg_view(tensor) if tensor.is_neg() else tensor

@@ -32,6 +32,7 @@ from oracle.pairing import Pair
 from oracle.reference.balls import MissingRule
 from oracle.reference.budget import rounding_budget
 from oracle.reference.formats import FORMATS, Format, format_named, rounded_to
+from oracle.round_trips import coarsest_forward, round_trip
 
 # Four lost bits make a formula unstable.
 _UNSTABLE = 16.0
@@ -40,7 +41,6 @@ _TF32_BITS = 11
 _EXPLAINED = 0.25
 # So many different numbers on a coarse grid are no accident.
 _MANY = 16
-_CASTS = ("to_copy", "to", "cast", "convert_element_type")
 _COARSE = ("bfloat16", "float16")
 
 
@@ -56,7 +56,7 @@ def accuse(name: str, side: Side) -> list[Finding]:
     """The operations of one side beyond their budgets, the worst first."""
     network = side.network
     found = []
-    coarse_forward = any(_round_trip(side, n) is not None for n in network.nodes if n.node.phase == "forward")
+    coarsest = coarsest_forward(side)
     for node in network.nodes:
         truth = network.apply(node, network.actual)
         errors = {o: _error(network.actual[o], truth[o]) for o in node.outputs}
@@ -66,8 +66,8 @@ def accuse(name: str, side: Side) -> list[Finding]:
         elif use.stepwise > 1:
             found.append(_finding(name, [node], _code(side, node, errors, truth), use.stepwise))
         else:
-            trip = _round_trip(side, node)
-            if trip is not None and (trip.direct or (node.node.phase == "backward" and not coarse_forward)):
+            trip = round_trip(side, node)
+            if trip is not None and (trip.direct or (node.node.phase == "backward" and trip.bits < coarsest)):
                 found.append(_finding(name, [node], "reduced-precision", trip.used))
     for output, used in compiled_use(side).items():
         if used > 1:
@@ -165,31 +165,21 @@ def _within(side: Side, node: LoweredNode, output: int, error: tuple[np.ndarray,
     return bool(np.linalg.norm(errors) <= np.linalg.norm(np.where(np.isfinite(bound), bound, 0.0)))
 
 
-class _Trip:
-    """A cast to a coarser format: `direct` where the result is only cast back; `used` of the finer format's budget."""
-
-    def __init__(self, direct: bool, used: float) -> None:
-        self.direct, self.used = direct, used
-
-
-def _round_trip(side: Side, node: LoweredNode) -> _Trip | None:
-    """The cast of a value that was computed in a finer format, and is taken for one again; None for anything else."""
-    if short_name(node.node.op) not in _CASTS or len(node.reals) != 1 or not node.outputs:
-        return None
-    values = side.network.trace.values
-    source, result = values[node.reals[0]], values[node.outputs[0]]
-    if source.dtype not in FORMATS or result.dtype not in FORMATS or source.id not in side.producers:
-        return None
-    fine, coarse = format_named(source.dtype), format_named(result.dtype)
-    if coarse.precision >= fine.precision:
-        return None
-    readers = side.consumers.get(result.id, [])
-    back = [r for r in readers if short_name(r.node.op) in _CASTS and r.outputs]
-    direct = bool(readers) and len(back) == len(readers)
-    x, y = side.network.actual[source.id], side.network.actual[result.id]
-    size = fine.u * float(np.linalg.norm(_finite(x)))
-    error = float(np.linalg.norm(_error(y, x)))
-    return _Trip(direct, error / size if size else float("inf")) if error > size else None
+def not_of_both(findings: list[Finding], sides: tuple[Side, Side], alignment: Alignment) -> list[Finding]:
+    """The findings without the casts to a coarser format that both sides make of the same numbers: they are meant."""
+    a, b = sides
+    casts = {f.accused.side: set[int]() for f in findings}
+    for f in findings:
+        if f.accused.code == "reduced-precision":
+            side = a if f.accused.side == "A" else b
+            casts[f.accused.side].update(o for n in side.network.nodes if n.node.index in f.nodes for o in n.outputs)
+    dtypes = [
+        {i: side.network.trace.values[i].dtype for i in casts.get(name, ())}
+        for name, side in zip("AB", sides, strict=True)
+    ]
+    pairs = [(i, j) for i in dtypes[0] for j in alignment.a_to_b.get(i, ()) if dtypes[0][i] == dtypes[1].get(j)]
+    meant = {("A", a.producers[i].node.index) for i, _ in pairs} | {("B", b.producers[j].node.index) for _, j in pairs}
+    return [f for f in findings if not meant & {(f.accused.side, n) for n in f.nodes}]
 
 
 def unstable(sides: tuple[Side, Side], alignment: Alignment) -> list[Finding]:

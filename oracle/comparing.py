@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from oracle.accusing import Finding, accuse, proved, unstable
+from oracle.accusing import Finding, accuse, not_of_both, proved, unstable
 from oracle.alignment import Alignment, Divergence, Side, align, difference, norm
 from oracle.cancelling import cancelling
+from oracle.coarser import told as told_coarser
+from oracle.coarser import unrounded
 from oracle.comparable import comparable, left_out
 from oracle.comparison import Cause, Comparison, DriftPart, Line, Meaning, Part, Target
 from oracle.compiled import ran
@@ -129,7 +131,8 @@ def compare_traces(
     progress: Progress = _SILENT,
 ) -> Comparison:
     """Compare two full recordings. Raises `OracleError` where a trace lacks arrays or nothing can be paired."""
-    side_a, side_b = (_side(name, trace) for name, trace in (("A", a), ("B", b)))
+    ran_a, ran_b = (_side(name, trace) for name, trace in (("A", a), ("B", b)))
+    (side_a, coarse_a), (side_b, coarse_b) = unrounded(ran_a, ran_b), unrounded(ran_b, ran_a)
     progress(2, _PARTS)
     pairs = comparable(side_a, side_b, pair_targets(side_a, side_b))
     last = max(p.step for p in pairs)
@@ -169,11 +172,13 @@ def compare_traces(
         _lines(side_b, search.parting[1] if search and search.parting else None),
         (
             *_notes(side_a, side_b, causes, search),
+            *told_coarser("A", side_a, coarse_a),
+            *told_coarser("B", side_b, coarse_b),
             *said(seen, measured),
             *_unsaid((side_a, side_b), pairs, different, verdict),
         ),
         by_step(measured) if last else (),
-        tuple(_drift_parts(side_a, side_b, pairs)) if last else (),
+        tuple(_drift_parts(ran_a, ran_b, pairs)) if last else (),
     )
 
 
@@ -206,6 +211,7 @@ def _accusations(a: Side, b: Side, alignment: Alignment, pairs: list[Pair]) -> l
     lost = overflows("A", a, pairs) + overflows("B", b, pairs)
     told = {(f.accused.side, n) for f in lost for n in f.nodes}
     each = lost + [f for f in accuse("A", a) + accuse("B", b) if not told & {(f.accused.side, n) for n in f.nodes}]
+    each = not_of_both(each, (a, b), alignment)
     known = {(f.accused.side, f.accused.scope, f.accused.source) for f in each}
     together = unstable((a, b), alignment) or cancelling((a, b), alignment)
     return each + [f for f in together if (f.accused.side, f.accused.scope, f.accused.source) not in known]

@@ -337,3 +337,15 @@ def test_a_weight_of_one_model_alone_is_said():
     a, b = (Written(parts, f) for parts, f in zip((_LINEAR | {"g": torch.ones(8)}, _LINEAR), meanings, strict=True))
     found = compare(a, b, inputs=_x(4, 10), target=_x(4, 8, seed=1), loss=nn.MSELoss(), train_step=True)
     assert any("gradients of A without a counterpart, not compared: g" in n for n in found.notes)
+
+
+def test_a_cast_that_both_models_make_is_meant():
+    half, brain = (lambda s, x: (x @ s.w).half().float()), (lambda s, x: (x @ s.w).bfloat16().float())
+    assert _compared(_LINEAR, (half, half), _x(4, 10), train=True).verdict is Meaning.SAME
+    assert "reduced-precision" in _compared(_LINEAR, (half, brain), _x(4, 10)).codes
+
+
+@pytest.mark.parametrize("name", ["renorm", "sgn"])
+def test_a_backward_pass_in_float64_or_of_no_memory_accuses_nobody(name):
+    function = (lambda s, x: torch.renorm(x @ s.w, 2, 0, 1.0)) if name == "renorm" else lambda s, x: (x @ s.w).sgn()
+    assert _compared(_LINEAR, (function, function), _x(4, 10), train=True).verdict is Meaning.SAME
