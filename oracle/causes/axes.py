@@ -23,13 +23,15 @@ _MATCHES = 10
 _JOINT = 64
 _LEVELS = 6
 _JOINED = 4
+# Operations along an axis.
+_ALONG = ("sort", "softmax", "cum")
 # Operations that take a part of an array, one step of a sequence say: what uses the parts tells more.
 _PARTS = ("slice", "select", "unbind", "unpack", "gather")
 _ELEMENTWISE = ("add", "mul", "sub", "div")
 _LINEAR = ("mm", "matmul", "dot", "linear", "einsum")
 
 
-@hypothesis(priority=12)
+@hypothesis(priority=11)
 def rearranged_input(context: Context) -> Iterator[Candidate]:
     """A node of B reads the right numbers in another order than A holds them: it reads them in A's order."""
     wanted = Wanted(context)
@@ -210,6 +212,10 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
     made = side.producers.get(_before_elementwise(side, value))
     if order.kind == "flip" and made is not None and "sort" in made.node.op.lower():
         return "sort-order"
+    if order.kind == "axes" and made is not None and "softmax" in made.node.op.lower():
+        logits = side.run.values[made.reals[0]]
+        if logits.ndim == len(order.call[1]) and close(logits, logits.transpose(order.call[1])):  # type: ignore[arg-type]
+            return "softmax-axis"  # of a symmetric array: the numbers are the same along either axis
     if order.kind in ("flip", "half-flip"):
         return "data-layout" if order.axis == _channel_axis(found.shape) else "reverse-direction"
     if order.kind == "interleave" and (role in ("constant", "buffer") or _is_computed(side, value)):
@@ -231,7 +237,7 @@ def _before_elementwise(side: Side, value: int) -> int:
     """The value before operations that act on each element alone, and so keep the order."""
     node, shape = side.producers.get(value), side.run.values[value].shape
     while node is not None and len(node.reals) == 1 and side.run.values[node.reals[0]].shape == shape:
-        if "sort" in node.node.op.lower():
+        if any(word in node.node.op.lower() for word in _ALONG):
             break
         (value,) = node.reals
         node = side.producers.get(value)

@@ -34,7 +34,13 @@ ROOTS: dict[str, Form] = {
     "max(sqrt(s), eps)": lambda s, e: np.maximum(np.sqrt(s), e),
     "sqrt(max(s, eps))": lambda s, e: np.sqrt(np.maximum(s, e)),
 }
-_RECIPROCALS: dict[str, Form] = {f"1 / ({name})": lambda s, e, f=f: 1 / f(s, e) for name, f in ROOTS.items()}
+
+
+def _inverse(form: Form, s: np.ndarray, e: float) -> np.ndarray:
+    return np.asarray(1 / form(s, e))
+
+
+_RECIPROCALS: dict[str, Form] = {f"1 / ({name})": functools.partial(_inverse, form) for name, form in ROOTS.items()}
 
 
 @dataclass(frozen=True)

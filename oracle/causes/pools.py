@@ -34,6 +34,9 @@ def other_pool(context: Context) -> Iterator[Candidate]:
         for other in theirs:
             if (other.kind, other.kernel, other.stride) != (window.kind, window.kernel, window.stride):
                 yield _as_there(context, window, other)
+        single = replace(window, kernel=(1,) * len(window.axes), pads=((0, 0),) * len(window.axes))
+        if any(k > 1 for k in window.kernel):  # every so many elements, whatever takes them
+            yield _as_there(context, window, single)
 
 
 @hypothesis(priority=13)
@@ -49,12 +52,14 @@ def _as_there(context: Context, window: Window, other: Window) -> Candidate:
         window, kind=other.kind, kernel=other.kernel, stride=other.stride, pads=other.pads, counted=other.counted
     )
     was, now = (f"{_NAMES[w.kind]} of {list(w.kernel)}, stride {list(w.stride)}" for w in (window, changed))
+    first = context.at_a.first[0] if context.at_a.first else None
+    node_a = other.node if other.node is not window.node else first
     return Candidate(
         "pooling-type" if other.kind != window.kind else "pooling-window",
         overridden(context.b, {window.result: functools.partial(changed.compute, changed)}),
-        other.node,
+        node_a,
         window.node,
-        fix_a=f"pool by {was} at {place(other.node)}",
+        fix_a=f"pool by {was} at {place(node_a)}",
         fix_b=f"pool by {now} at {place(window.node)}",
         detail=f"{{A}} takes the {now} and padding {list(other.pads)}, {{B}} the {was} and padding {list(window.pads)}",
     )

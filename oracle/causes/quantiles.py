@@ -76,7 +76,9 @@ def _others(context: Context, wanted: Wanted, at: tuple[int, int], levels: list[
     axes = [k for k in range(x.ndim) if x.shape[k] * y.size == x.size]
     known = [Quantile(q, method, axis) for q, method, axis in itertools.product(levels, _METHODS, axes)]
     present = next((q for q in known if close(q.of(x), y)), None)
-    for other in known if present is not None else ():
+    if present is None:
+        return
+    for other in known:
         if (other.q, other.axis) != (present.q, present.axis) or close(other.of(x), y):
             continue
         edits = overridden(context.b, {output: functools.partial(_taken, other, i)})

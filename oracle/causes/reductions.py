@@ -49,6 +49,21 @@ def _from_behind(x: np.ndarray, axes: Axes) -> np.ndarray:
     return np.flip(np.cumsum(np.flip(x, axes[0]), axes[0]), axes[0])
 
 
+def _part(function: Callable[[np.ndarray, Axes], np.ndarray], part: slice) -> Callable[[np.ndarray, Axes], np.ndarray]:
+    """The function without the elements at an end of the axis."""
+
+    def of_part(x: np.ndarray, axes: Axes) -> np.ndarray:
+        return function(x[(slice(None),) * axes[0] + (part,)], axes)
+
+    return of_part
+
+
+def _lower_median(x: np.ndarray, axes: Axes) -> np.ndarray:
+    return np.quantile(x, 0.5, axes, method="lower")
+
+
+_WITHOUT = {"without the first": slice(1, None), "without the last": slice(None, -1), "without both ends": slice(1, -1)}
+_PARTIAL: dict[str, Callable[[np.ndarray, Axes], np.ndarray]] = {"mean": np.mean, "maximum": np.max, "sum": np.sum}
 EFFECTS = (
     Effect("softmax", sp.softmax, keeps=True),
     Effect("log_softmax", sp.log_softmax, keeps=True),
@@ -64,6 +79,14 @@ EFFECTS = (
     Effect("standard deviation", np.std),
     Effect("standard deviation with n - 1", lambda x, axes: np.std(x, axes, ddof=1)),
     Effect("Euclidean norm", lambda x, axes: np.sqrt(np.sum(x * x, axes))),
+    Effect("median", np.median),
+    Effect("lower median", _lower_median, several=False),
+    Effect("logarithm of the sum of exponentials", sp.logsumexp),
+    *(
+        Effect(f"{name} {words}", _part(function, part), several=False)
+        for name, function in _PARTIAL.items()
+        for words, part in _WITHOUT.items()
+    ),
 )
 CUMULATIVE = (
     Effect("cumulative sum", lambda x, axes: np.cumsum(x, axes[0]), keeps=True, several=False),
@@ -75,7 +98,10 @@ CUMULATIVE = (
     Effect("cumulative product", lambda x, axes: np.cumprod(x, axes[0]), keeps=True, several=False),
     Effect("cumulative maximum", lambda x, axes: np.maximum.accumulate(x, axes[0]), keeps=True, several=False),
 )
-_POOLING = frozenset(("mean", "maximum", "minimum", "first element", "last element"))
+_POOLING = frozenset((
+    "mean", "maximum", "minimum", "first element", "last element", "median", "lower median",
+    "logarithm of the sum of exponentials",
+))  # fmt: skip
 
 
 @hypothesis(priority=29)
@@ -237,6 +263,8 @@ def _code(effect: Effect, axes: Axes, other: Effect, other_axes: Axes) -> str:
     if all("cumulative sum" in name for name in names) and axes == other_axes:
         behind = [("behind" in name) for name in names]
         return "reverse-direction" if any(behind) and not all(behind) else "cumulative-exclusive"
+    if any("without" in name for name in names) and len({name.split()[0] for name in names}) == 1:
+        return "indexing" if axes == other_axes else "reduction-axis"
     if names == {"softmax", "log_softmax"}:
         return "activation-variant" if axes == other_axes else "softmax-axis"
     if "last element" in names and "first element" in names and axes == other_axes:

@@ -14,8 +14,8 @@ from oracle.resampling import Convention, conventions, resample
 _REGION = 400
 _UPSTREAM = 8
 _LARGE = 2_000_000
-# Operations that take a part of an array: every second element is no resizing.
-_PARTS = ("slice", "split", "select", "chunk", "unbind", "narrow", "unpack", "concat", "cat", "pad")
+# Operations that take a part of an array, every second element say, or pool it: that is no resizing.
+_PARTS = ("slice", "split", "select", "chunk", "unbind", "narrow", "unpack", "concat", "cat", "pad", "pool")
 _RESIZINGS = ("resize", "upsample", "interpol")
 _METHODS = {
     "linear": "bilinear", "nearest": "nearest", "cubic -0.5": "bicubic", "cubic -0.75": "bicubic", "area": "area",

@@ -42,7 +42,9 @@ def other_slopes(context: Context) -> Iterator[Candidate]:
         for i in (i for i in dict.fromkeys(node.reals) if context.matched(i)):
             x = context.b.run.values[i]
             ours = slopes_of(x, context.b.run.values[node.outputs[0]])
-            for there, node_a in _activated(context, i) if ours is not None else ():
+            if ours is None:
+                continue
+            for there, node_a in _activated(context, i):
                 if there.axis is not None or ours.axis is not None:
                     for other in _laid_out(there, x.shape):
                         yield Candidate(

@@ -76,7 +76,7 @@ def moved_node(context: Context) -> Iterator[Candidate]:
 
 def _chain(side: Side, start: LoweredNode) -> list[LoweredNode]:
     """Operations on one array, each the only use of the one before."""
-    chain = []
+    chain: list[LoweredNode] = []
     node: LoweredNode | None = start
     while node is not None and len(chain) < _LONGEST and _is_simple(side, node):
         chain.append(node)

@@ -21,9 +21,10 @@ from oracle.trace import is_reference, substitute
 
 _REACH = 24
 _STEPS, _DIVISORS = 8, 8
+Way = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # Ways to cut a quotient, and what is left of it, by how they are called.
-_QUOTIENTS = {"down": lambda x, y: np.floor(x / y), "toward zero": lambda x, y: np.trunc(x / y)}
-_REMAINDERS = {
+_QUOTIENTS: dict[str, Way] = {"down": lambda x, y: np.floor(x / y), "toward zero": lambda x, y: np.trunc(x / y)}
+_REMAINDERS: dict[str, Way] = {
     "that of the quotient cut down": np.mod, "that of the quotient cut toward zero": np.fmod,
     "that of the nearest quotient": lambda x, y: x - y * np.rint(x / y),
 }  # fmt: skip
@@ -82,7 +83,8 @@ def _operands(
     trees = node.node.inputs[:2]
     plain = [t for t in trees if isinstance(t, int | float) and not isinstance(t, bool)]
     if node.reals and len(trees) == 2 and len(plain) + sum(is_reference(t) for t in trees) == 2:
-        yield tuple((True, t["value"]) if is_reference(t) else (False, t) for t in trees)
+        first, second = ((True, t["value"]) if is_reference(t) else (False, t) for t in trees)
+        yield first, second
     side = context.b
     shape = side.run.values[node.outputs[0]].shape if node.outputs else None
     for i in dict.fromkeys(i for n in (node, *upstream(side, node.outputs[0], _STEPS)) for i in n.reals):
@@ -105,7 +107,7 @@ def _taken(operand: tuple[bool, Operand], values: Values) -> np.ndarray:
     return np.asarray(values[int(number)] if is_value else number, np.float64)
 
 
-def _way(context: Context, node: LoweredNode, operands: tuple, ways: Mapping[str, Callable]) -> str:
+def _way(context: Context, node: LoweredNode, operands: tuple, ways: Mapping[str, Way]) -> str:
     """In which way the node cuts the quotient of the operands, or takes the remainder; "" for neither."""
     y = context.b.run.values[node.outputs[0]]
     x, divisor = (_taken(operand, context.b.run.values) for operand in operands)
@@ -118,7 +120,7 @@ def _way(context: Context, node: LoweredNode, operands: tuple, ways: Mapping[str
         return next((name for name, way in ways.items() if np.allclose(way(x, divisor), y, 1e-12, 1e-12)), "")
 
 
-def _in_way(way: Callable, operands: tuple, values: Values) -> np.ndarray:
+def _in_way(way: Way, operands: tuple, values: Values) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.asarray(way(*(_taken(operand, values) for operand in operands)))
 
@@ -153,7 +155,7 @@ def whole_quotient(context: Context) -> Iterator[Candidate]:
                 )
 
 
-def _cut_quotient(way: Callable, node: LoweredNode, values: Values) -> np.ndarray:
+def _cut_quotient(way: Way, node: LoweredNode, values: Values) -> np.ndarray:
     x, y, *_ = substitute(list(node.node.inputs), values)
     with np.errstate(all="ignore"):
         return np.asarray(way(np.asarray(x, np.float64), np.asarray(y, np.float64)))
