@@ -169,11 +169,11 @@ class Network:
                 yield node
 
     def _edited(self, node: LoweredNode, compute: Callable[[Values], Values], values: Values) -> Values:
-        """What an edit makes of a node; raises `Unfit` where earlier edits left it operands of other shapes."""
+        """What an edit makes of a node; raises `Unfit` where other edits left it values of other shapes."""
         try:
             return compute(values)
         except Exception as error:
-            if any(values[i].shape != self.actual[i].shape for i in node.reads):
+            if any(x.shape != self.actual[i].shape for i, x in values.items() if i in self.actual):
                 raise Unfit(f"the edit of {node.node.op} was not made for these shapes: {error}") from error
             raise
 

@@ -1,10 +1,12 @@
 """A hypothesis that does not fit is passed over; one that is mistaken is told, and costs nothing else."""
 
+import numpy as np
 import pytest
 
 import oracle
 import oracle.causes
 from oracle import unfit
+from oracle.network import Edits, Network
 from oracle.reference.balls import MissingRule
 
 TELLS = unfit.mistaken  # before the fixture of all tests makes a failure of it
@@ -71,3 +73,29 @@ def test_a_mistaken_hypothesis_costs_a_comparison_nothing_else(monkeypatch, slip
 def test_a_mistaken_hypothesis_fails_the_tests(slipping):
     with pytest.raises(AttributeError, match="no_such_field"):
         _compared()
+
+
+def _edited_after(shape):
+    """A network whose first operation is edited to make `shape`, and whose second has an edit that reads it as (3, 4)."""
+    torch = pytest.importorskip("torch")
+    trace = oracle.record(lambda x: torch.exp(torch.sin(x)), torch.ones(3, 4), framework="torch", full=True)
+    network = Network(trace)
+    first, second = network.nodes
+    edits = Edits(
+        nodes={
+            first.node.index: lambda values: {first.outputs[0]: np.ones(shape)},
+            second.node.index: lambda values: {second.outputs[0]: values[first.outputs[0]].reshape(4, 3) + np.ones(5)},
+        }
+    )
+    return network.edited(network.run(), edits)
+
+
+def test_an_edit_made_for_other_shapes_does_not_fit():
+    with pytest.raises(unfit.Unfit, match="not made for these shapes"):
+        _edited_after((3, 5))
+
+
+def test_an_edit_that_fails_on_the_shapes_it_was_made_for_is_mistaken():
+    with pytest.raises(ValueError, match="broadcast") as caught:
+        _edited_after((3, 4))
+    assert not isinstance(caught.value, unfit.Unfit)
