@@ -76,7 +76,7 @@ def test_a_mistaken_hypothesis_fails_the_tests(slipping):
 
 
 def _edited_after(shape):
-    """A network whose first operation is edited to make `shape`, and whose second has an edit that reads it as (3, 4)."""
+    """A network whose first operation is edited to make `shape`, and the second to read that as (3, 4)."""
     torch = pytest.importorskip("torch")
     trace = oracle.record(lambda x: torch.exp(torch.sin(x)), torch.ones(3, 4), framework="torch", full=True)
     network = Network(trace)
