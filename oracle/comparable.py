@@ -33,8 +33,10 @@ def _undefined(side: Side, value: int) -> bool:
 
 
 def _undefined_inputs(trace: Trace) -> str:
-    names = [n for n, i in trace.inputs.items() if not _is_finite(trace.values[i].array)]
-    return f"; {', '.join(names)} of the inputs holds NaN or infinities" if names else ""
+    """The inputs and weights that are no finite numbers, in words."""
+    given = {**trace.inputs, **trace.parameters, **trace.buffers}
+    names = [n for n, i in given.items() if not _is_finite(trace.values[i].array)]
+    return f"; {', '.join(names[:_NAMED])} hold{'s' * (len(names) == 1)} NaN or infinities" if names else ""
 
 
 def _is_finite(array: Any) -> bool:

@@ -45,9 +45,9 @@ def pair_parameters(a: Side, b: Side) -> dict[str, tuple[str, tuple[int, ...]]]:
         of_a, of_b = _by_use(a, getattr(a.network.trace, group)), _by_use(b, getattr(b.network.trace, group))
         free = dict(of_b)
         for name_a, i in of_a.items():
-            x = a.network.actual[i]
+            x = a.run.values[i]
             for name_b, j in free.items():
-                found = _same_in_some_layout(x, b.network.actual[j])
+                found = same_in_some_layout(x, b.run.values[j])
                 if found is not None:
                     pairs[name_a] = (name_b, found)
                     del free[name_b]
@@ -65,7 +65,8 @@ def _by_use(side: Side, named: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(named.items(), key=lambda item: first_use(item[1])))
 
 
-def _same_in_some_layout(x: np.ndarray, y: np.ndarray) -> tuple[int, ...] | None:
+def same_in_some_layout(x: np.ndarray, y: np.ndarray) -> tuple[int, ...] | None:
+    """The permutation of the axes of `y` (of length one: none) that gives the very numbers of `x`; None without one."""
     if x.dtype.kind != "f" or not same_multiset(x, y, 0.0):
         return None
     layout = best_layout(x, y)
@@ -172,8 +173,8 @@ def pair_inputs(a: Side, b: Side) -> list[Pair]:
     free = dict(b.network.trace.inputs)
     for name_a, i in a.network.trace.inputs.items():
         for name_b, j in free.items():
-            x, y = a.network.actual[i], b.network.actual[j]
-            found = _same_in_some_layout(x, y) if x.dtype.kind == y.dtype.kind == "f" else None
+            x, y = a.run.values[i], b.run.values[j]
+            found = same_in_some_layout(x, y) if x.dtype.kind == y.dtype.kind == "f" else None
             if found is not None:
                 pairs.append(Pair("inputs", name_a, name_b, i, j, found))
                 del free[name_b]

@@ -55,7 +55,7 @@ REFUSED = {
     "nothing returned": (lambda: (_Returns(lambda y: None), _dense(), X), {}, "A returned no array"),
     "whole numbers": (lambda: (_dense(), _Returns(lambda y: y.argmax(-1)), X), {}, "B returns whole numbers alone"),
     "empty": (lambda: (_dense(), _dense(), X[:0]), {}, r"hold no numbers \(shapes \(0, 4\)\)"),
-    "NaN": (lambda: (_dense(), _dense(), X * np.nan), {}, "is NaN on both sides; input of the inputs holds NaN"),
+    "NaN": (lambda: (_dense(), _dense(), X * np.nan), {}, "is NaN on both sides; input holds NaN"),
     "option": (lambda: (_dense(), _dense(), X), {"losss": 1}, "unknown option 'losss' for a torch model; it takes"),
     "loss": (lambda: (_dense(), _dense(), X), {**STEP, "loss": "mse"}, "loss is 'mse'; pass a function"),
     "class": (lambda: (_dense(), _dense(), X), {**STEP, "optimizer": torch.optim.SGD}, "the class SGD, not an opt"),
