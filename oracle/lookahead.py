@@ -7,20 +7,49 @@ trust, and counts only if the first divergence then has a named cause too.
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from oracle.alignment import Side
-from oracle.causes import Context, replaced_output
+from oracle.causes import Candidate, Context, replaced_output
 from oracle.causes.transplant import cuts
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
-from oracle.trying import State
+from oracle.trying import FINE, State
 from oracle.unfit import attempt
+from oracle.weighing import STRUCTURAL
 
 # So many values, and pairs of values, are assumed, the earliest first.
 _MOST = 6
+# How many causes in a row are assumed mended, beyond the first, to find one behind them.
+_DEPTH = 1
+
+Found = tuple[Candidate, State]
+
+
+def behind(state: State, step: Callable[[State], Found | None], depth: int = _DEPTH) -> list[Found]:
+    """Named causes that bring values into line only together, the first divergence last, and the state after each.
+
+    `step` finds the named cause at a state's first divergence. Empty where that still has none once what is behind it
+    is mended. That A's operation is left out and B's is too explains nothing: it is always so.
+    """
+    for trusting in assumed(state) if state.tolerance != FINE else ():
+        later = step(trusting)
+        found = [later] if later is not None else behind(trusting, step, depth - 1) if depth else []
+        chain, now, before = [], state, trusting
+        for candidate, after in found:
+            mended = replayed(now, before, after)
+            if mended is None:
+                break
+            chain.append((candidate, mended))
+            now, before = mended, after
+        first = step(now) if chain and len(chain) == len(found) else None
+        if first is None or first[1].divergent > before.divergent:
+            continue
+        if any(candidate.code not in STRUCTURAL for candidate, _ in (*chain, first)):
+            return [*chain, first]
+    return []
 
 
 def assumed(state: State) -> Iterator[State]:

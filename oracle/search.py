@@ -18,7 +18,7 @@ from oracle.alignment import CLOSE, Divergence, Side
 from oracle.causes import Candidate, candidates, place
 from oracle.causes.wrong_gradient import Held
 from oracle.comparison import Cause
-from oracle.lookahead import assumed, replayed
+from oracle.lookahead import behind
 from oracle.network import Edits, Values
 from oracle.noise import means_the_same
 from oracle.pairing import Pair, pair_inputs
@@ -27,20 +27,17 @@ from oracle.reproducing import reproduction
 from oracle.spreading import again, everywhere
 from oracle.trying import FINE, Probe, Stage, State, Trial, composed
 from oracle.unfit import UNFIT, attempt, mistakes
-from oracle.weighing import alike, begun, better, brings_in_order, clean, entangled, in_layout, turned
+from oracle.weighing import STRUCTURAL, alike, begun, better, brings_in_order, clean, entangled, in_layout, turned
 
 # So many steps a search may take at one stage, and so many more a new cause counts: one cause may act in many layers.
 _STEPS, _STEPS_OF_ONE = 240, 9
-# How many causes in a row are assumed mended, beyond the first, to find one behind them.
-_DEPTH = 1
 # Seconds after which a search stops and says what it leaves open.
 PATIENCE = 60.0
 
-# Edits that leave a node out, or put another in its place: each must explain what follows on its own, not as one of
-# several at one place.
-_STRUCTURAL = ("extra-node", "missing-node", "node-order", "operation")
 # The priority up to which hypotheses explain by numbers: another literal, other weights.
 _LAST_NUMBER = 62
+# The priority up to which they speak of a setting.
+_LAST_SETTING = 20
 # The priority from which they only relate the numbers of the two sides.
 _RELATIONS = 85
 # One of several causes may hide another: an edit of the outputs may leave so many times what there was.
@@ -138,7 +135,7 @@ class Search:
                 return state
             if not state.divergent:
                 if state.tolerance != FINE:
-                    state = replace(state, tolerance=FINE)
+                    state = self._faded(state) or replace(state, tolerance=FINE)
                     continue
                 ordered = self._ordered(state)
                 if ordered is None:
@@ -149,7 +146,7 @@ class Search:
             left -= 0 if found is not None and (found[0].code, found[0].hypothesis) in self.known else _STEPS_OF_ONE
             late = time.monotonic() > self.deadline
             vague = found is None or _vague(*found)
-            chain = self._behind(state, banned) if vague and state.tolerance != FINE else []
+            chain = behind(state, functools.partial(self._step, banned=banned, named=True)) if vague else []
             if chain:
                 for candidate, after in chain:
                     self._record(candidate, state, after)
@@ -219,31 +216,6 @@ class Search:
         }
         self.edits_b = self.edits_b | Edits(nodes=carried)
 
-    def _behind(self, state: State, banned: list[Candidate], depth: int = _DEPTH) -> list[tuple[Candidate, State]]:
-        """Named causes that bring values into line only together, the first divergence last, and the state after each.
-
-        Empty where the first divergence still has no named cause once those behind it are mended. That A's operation is
-        left out and B's is too explains nothing: it is always so.
-        """
-        for trusting in assumed(state):
-            if time.monotonic() > self.deadline:
-                break
-            later = self._step(trusting, banned, named=True)
-            behind = [later] if later is not None else self._behind(trusting, banned, depth - 1) if depth else []
-            chain, now, before = [], state, trusting
-            for candidate, after in behind:
-                mended = replayed(now, before, after)
-                if mended is None:
-                    break
-                chain.append((candidate, mended))
-                now, before = mended, after
-            first = self._step(now, banned, named=True) if chain and len(chain) == len(behind) else None
-            if first is None or first[1].divergent > before.divergent:
-                continue
-            if any(candidate.code not in _STRUCTURAL for candidate, _ in (*chain, first)):
-                return [*chain, first]
-        return []
-
     def _step(self, state: State, banned: list[Candidate], named: bool = False) -> tuple[Candidate, State] | None:
         """The best proved hypothesis at the first divergence, and the state after it; `named`: no mere transplant."""
         repeated = self._repeated(state, banned)
@@ -268,7 +240,7 @@ class Search:
             if any(alike(candidate, other) for other in banned) or (candidate.transplant and state.tolerance == FINE):
                 continue
             tried = Trial(state, candidate, exchanged).result(self.probe)
-            if tried is None or (candidate.code in _STRUCTURAL and entangled(state, tried)):
+            if tried is None or (candidate.code in STRUCTURAL and entangled(state, tried)):
                 continue
             chosen, tried = self._spread(state, (candidate, exchanged), in_layout(tried))
             nearer = tried.remaining <= state.remaining
@@ -282,6 +254,20 @@ class Search:
             if (candidate.transplant and nearer) or done or (best[2] is tried and self._settled(tried)):
                 break
         return None if best is None else best[1:]
+
+    def _faded(self, state: State) -> State | None:
+        """The state after a setting whose effect fades on its way to the targets is made alike; None if none is."""
+        if state.stage.kind != "outputs":
+            return None
+        for candidate, exchanged in self._candidates(replace(state, strict=True)):
+            if candidate.priority > _LAST_SETTING or time.monotonic() > self.deadline:
+                return None
+            tried = Trial(replace(state, strict=True), candidate, exchanged).result(self.probe)
+            if tried is not None and tried.remaining < state.remaining / 2:
+                found = in_layout(replace(tried, strict=False))
+                self._record(turned(candidate) if exchanged else candidate, state, found)
+                return found
+        return None
 
     def _spread(self, state: State, proposed: tuple[Candidate, bool], tried: State) -> tuple[Candidate, State]:
         """The candidate at all alike operations where that brings more into line, and the state after it."""
@@ -326,7 +312,7 @@ class Search:
             if item[0].priority >= _LAST_NUMBER:
                 yield from waiting
                 waiting.clear()
-            elif item[0].code in _STRUCTURAL:
+            elif item[0].code in STRUCTURAL:
                 waiting.append((replace(item[0], priority=_LAST_NUMBER), item[1]))
                 continue
             yield item
@@ -334,7 +320,7 @@ class Search:
 
     def _record(self, candidate: Candidate, before: State, after: State) -> None:
         """Note the cause, and those that were proved together with it, each with what it leaves of the difference."""
-        if candidate.code not in _STRUCTURAL and candidate.priority < _RELATIONS:
+        if candidate.code not in STRUCTURAL and candidate.priority < _RELATIONS:
             self.known.add((candidate.code, candidate.hypothesis))
         script, kind = reproduction(before, after), before.stage.kind
         for cause, state in zip((candidate, *candidate.also), self._joint(candidate, before, after), strict=True):

@@ -43,7 +43,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class State:
-    """Both sides with the edits accepted so far, and how they stand to each other."""
+    """Both sides with the edits accepted so far, and how they stand to each other.
+
+    `strict`: nothing that follows speaks for a value; each needs a counterpart of its own.
+    """
 
     stage: Stage
     a: Side
@@ -51,6 +54,7 @@ class State:
     edits_a: Edits
     edits_b: Edits
     tolerance: float
+    strict: bool = False
 
     @cached_property
     def alignment(self) -> Alignment:
@@ -73,6 +77,8 @@ class State:
 
     def _speaking(self, alignment: Alignment, name: str) -> frozenset[int]:
         """Values whose match speaks for what they were made of: telling ones, and the targets."""
+        if self.strict:
+            return frozenset()
         return alignment.telling["ab".index(name)] | {getattr(p, name) for p in self.stage.pairs}
 
     @property

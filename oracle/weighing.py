@@ -9,6 +9,8 @@ from oracle.noise import means_the_same
 from oracle.pairing import in_best_layout
 from oracle.trying import State
 
+# Edits that leave a node out: each must explain what follows on its own, not as one of several at one place.
+STRUCTURAL = ("extra-node", "missing-node", "node-order")
 # An edit that brings so many times more values into line outdoes one that brings the targets nearer.
 _MANY_MORE = 2
 
