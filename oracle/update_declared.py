@@ -22,6 +22,25 @@ def declared(layer: Layer | None) -> Rule | None:
     return _torch_decay(rule, layer) if makers is _TORCH else _keras_common(rule, layer.settings)
 
 
+# fmt: off
+_SHIPPED = frozenset(
+    ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd", "ftrl", "lamb", "lbfgs", "lion", "muon",
+     "nadam", "radam", "rmsprop", "rprop", "sgd", "sparseadam"]
+)
+# fmt: on
+
+
+def shipped(layer: Layer | None) -> str:
+    """The name of an optimizer that torch or Keras ships; nothing for any other."""
+    name = (layer.kind if layer else "").rpartition(".")[2].lower()
+    return {"adamw": "adam"}.get(name, name) if name in _SHIPPED else ""
+
+
+def is_foreign(layer: Layer | None) -> bool:
+    """Whether it is an optimizer that a framework ships and that no rule here describes."""
+    return bool(shipped(layer)) and declared(layer) is None
+
+
 def _number(settings: Settings, name: str) -> float:
     value = settings.get(name)
     return float(value) if isinstance(value, int | float) else 0.0

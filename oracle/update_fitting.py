@@ -16,7 +16,7 @@ import numpy as np
 from oracle.causes import numbers
 from oracle.network import Network, Run, Values
 from oracle.update_catalogue import Beginning, beginning, beginnings, catalogue, neighbours, short
-from oracle.update_declared import declared
+from oracle.update_declared import declared, is_foreign
 from oracle.update_rules import History, Rule, Vector, clipped, fitted, updates
 
 # A rule is the one that ran if it explains the update to this much: constants rounded to float32 reach 1e-5.
@@ -27,7 +27,7 @@ _EXACT = -8.5
 _SAMPLE = 400
 _SAME_NUMBER = 3e-5
 # A rule that needs a rate that nobody wrote, or that changes from step to step, must explain this much (decades) more.
-_ODD = 2.0
+_ODD = 3.0
 # How many of the numbers that an optimizer was given may be the limit of a clipping; what is no direction of its own.
 _LIMITS = 8
 _EMPTY = 1e-20
@@ -108,7 +108,7 @@ def rules_of(a: Network, b: Network) -> tuple[dict[str, Rule], dict[str, Rule]]:
 
 def _rules(network: Network, other: Rule | None) -> dict[str, Rule]:
     where = places(network)
-    if where is None:
+    if where is None or is_foreign(network.trace.layers.get("optimizer")):
         return {}
     values = exact_run(network).values
     promised = declared(network.trace.layers.get("optimizer"))

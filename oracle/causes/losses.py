@@ -29,6 +29,7 @@ from oracle.loss_reading import Reading, equal, is_cut, near, read, read_inside
 from oracle.loss_words import Wish, loss_fix
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
+from oracle.unfit import Unfit
 
 _LARGEST = 200_000
 _EQUAL = 1e-6
@@ -140,7 +141,7 @@ def _same_argument(context: Context, a: Reading, shared: tuple[int, int]) -> int
         for o in node.outputs:
             if context.b.run.values[o].shape == x.shape and equal(context.b.run.values[o], x):
                 return o
-    raise ValueError("B has no such value")
+    raise Unfit("B has no such value")
 
 
 def _valued(side: Side, reading: Reading, weights: Array, targets: Array) -> Callable[[Values], float]:

@@ -15,6 +15,7 @@ from oracle.causes import Candidate, Context, hypothesis
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
 from oracle.pairing import Pair
+from oracle.update_declared import is_foreign, shipped
 from oracle.update_fitting import Places, places, rules_of
 from oracle.update_rules import Rule, updates
 from oracle.update_words import differences, fix, switched, words
@@ -28,10 +29,13 @@ def other_update_rule(context: Context) -> Iterator[Candidate]:
     """B's updated weights follow A's rule, in all respects in which the two differ: one cause for each."""
     if context.kind != "parameters" or context.exchanged:
         return
-    of_a, of_b = rules_of(context.a.network, context.b.network)
     where = places(context.b.network)
     if where is None:
         return
+    if other := _other_class(context):
+        yield other
+        return
+    of_a, of_b = rules_of(context.a.network, context.b.network)
     groups: dict[tuple[Rule, Rule], list[Pair]] = {}
     for pair in context.pairs:
         if pair.name_a in of_a and pair.name_b in of_b:
@@ -42,6 +46,26 @@ def other_update_rule(context: Context) -> Iterator[Candidate]:
     if causes:
         first, *others = _merged(causes)
         yield replace(first, also=tuple(others))
+
+
+def _other_class(context: Context) -> Candidate | None:
+    """Where one side has an optimizer that no rule here describes, and the other side one of another class."""
+    layers = [s.network.trace.layers.get("optimizer") for s in (context.a, context.b)]
+    names = [shipped(layer) for layer in layers]
+    known = [p for p in context.pairs if p.b in context.b.producers]
+    if not all(names) or names[0] == names[1] or not any(map(is_foreign, layers)) or places(context.a.network) is None:
+        return None
+    borrowed = Borrowed(context, known)
+    a, b = (layer.kind for layer in layers if layer)
+    return Candidate(
+        "optimizer-kind",
+        _edits(context.b, borrowed, borrowed.updates),
+        context.a.producers.get(known[0].a),
+        context.b.producers.get(known[0].b),
+        fix_a=f"update by the rule of {b}",
+        fix_b=f"update by the rule of {a}",
+        detail=f"{a} in {{A}}, {b} in {{B}}",
+    )
 
 
 def _merged(causes: list[tuple[Candidate, Edits]]) -> list[Candidate]:
