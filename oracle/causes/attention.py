@@ -11,7 +11,7 @@ import numpy as np
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, after, hypothesis
 from oracle.causes.attending import Attention, attentions, is_stored, softmax
-from oracle.causes.local import Wanted, soon, upstream
+from oracle.causes.local import Wanted, soon
 from oracle.causes.masks import padded_steps
 from oracle.causes.shifts import NO_MASK, Shift, causal, hiding
 from oracle.lowered import LoweredNode
@@ -21,6 +21,7 @@ _REGION = 60
 _SOON = 14
 # Steps before an attention within which its queries and keys are looked for; a mask has few different numbers.
 _NEAR, _FEW = 12, 8
+_PRODUCTS = ("mm", "matmul", "dot", "linear", "einsum", "conv")
 Probabilities = Callable[[np.ndarray], np.ndarray]
 
 
@@ -60,7 +61,9 @@ def _is_reached(context: Context, attention: Attention) -> bool:
             return True
         makers = [side.producers[i] for i in data if i in side.producers]
         # A projection's result is in line if its operand is.
-        wanted = [i for n in makers if not any(is_stored(side, k) for k in n.reals) for i in n.reals]
+        projecting = [n for n in makers if any(w in n.node.op.lower() for w in _PRODUCTS)]
+        stored = [n for n in projecting if any(is_stored(side, k) for k in n.reals)]
+        wanted = [i for n in makers if n not in stored for i in n.reals]
     return False
 
 

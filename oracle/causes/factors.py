@@ -122,6 +122,19 @@ def name_factor(factor: float, context: Context, node: LoweredNode) -> tuple[str
     return "", ""
 
 
+def code_of_ratio(ratio: float, context: Context, node: LoweredNode) -> str:
+    """What it means that the node multiplies, or divides, by a number so many times as large; empty for nothing."""
+    code, _ = name_factor(ratio, context, node)
+    if code == "variance-ddof":
+        return code
+    return "attention-scale" if _makes_scores(context.b, node) and _weighs(context.b, node) else ""
+
+
+def _weighs(side: Side, node: LoweredNode) -> bool:
+    """Whether a softmax follows soon."""
+    return any("softmax" in n.node.op.lower() for n in downstream(side, node.outputs[0], _AROUND))
+
+
 def _takes_squares(side: Side, node: LoweredNode) -> bool:
     """Whether the node, or one near by that leads to it, squares: without squares there is no variance."""
     near = [node]
@@ -129,7 +142,19 @@ def _takes_squares(side: Side, node: LoweredNode) -> bool:
         if len(near) < _LIMIT:
             near += [side.producers[i] for i in n.reals if i in side.producers and side.producers[i] not in near]
     words = ("var", "std", "square", "pow", "norm", "moments", "rsqrt")
-    return any(any(w in n.node.op.lower() for w in words) or len(n.node.reads) > len(set(n.node.reads)) for n in near)
+    return any(
+        any(w in n.node.op.lower() for w in words)
+        or len(n.node.reads) > len(set(n.node.reads))
+        or _multiplies_itself(side, n)
+        for n in near
+    )
+
+
+def _multiplies_itself(side: Side, node: LoweredNode) -> bool:
+    """Whether an array is multiplied by itself, transposed: a covariance."""
+    if len(node.reals) != 2 or not any(word in node.node.op.lower() for word in _PRODUCTS):
+        return False
+    return same_multiset(*(side.run.values[i] for i in node.reals))
 
 
 def _reduces(side: Side, node: LoweredNode) -> bool:

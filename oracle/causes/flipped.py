@@ -1,5 +1,6 @@
 """A flipped kernel that only rearranges the output: windows that do not overlap hold the same numbers anywhere."""
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,10 +9,11 @@ import numpy as np
 
 from oracle.alignment import best_layout
 from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import close
+from oracle.causes.attending import is_stored
+from oracle.causes.local import close, rewired
 from oracle.causes.weights import code_of_table
 from oracle.lowered import LoweredNode
-from oracle.network import Edits
+from oracle.network import Edits, Values
 
 _DEPTH = 12
 _FIRST = 4
@@ -19,17 +21,22 @@ _FIRST = 4
 
 @hypothesis(priority=16)
 def flipped_before(context: Context) -> Iterator[Candidate]:
-    """A convolution where the meanings part: its kernel is flipped along its spatial axes."""
+    """A convolution where the meanings part: its kernel, as it is stored or rearranged, is flipped along some axes."""
+    side = context.b
     for node in context.at_b.first[:_FIRST]:
-        for leaf in node.reals:
-            kernel = context.b.run.values[leaf]
-            given = leaf in context.b.producers or context.b.network.trace.values[leaf].role == "input"
-            if given or kernel.ndim < 3 or not context.matched(leaf):
+        for i in node.reals:
+            kernel = side.run.values[i]
+            if kernel.ndim < 3 or not is_stored(side, i) or not context.matched(i):
                 continue
             value = context.at_a.first[0].outputs[0] if context.at_a.first else -1
             for axes in _subsets(kernel.ndim):
-                edits = Edits(leaves={leaf: np.flip(kernel, axes)})
-                yield replace(_candidate(context, (value, node), (leaf, axes), edits), tested=False)
+                flipped = functools.partial(_flipped, i, axes)
+                edits = rewired(side, node, {i: flipped}) if i in side.producers else Edits({i: np.flip(kernel, axes)})
+                yield replace(_candidate(context, (value, node), (i, axes), edits), tested=False)
+
+
+def _flipped(value: int, axes: tuple[int, ...], values: Values) -> np.ndarray:
+    return np.flip(values[value], axes)
 
 
 @hypothesis(priority=60)

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from oracle.causes import Candidate, Context, arguments, hypothesis, layer_of, place, replaced_node, with_literal
+from oracle.causes import Candidate, Context, Path, arguments, hypothesis, layer_of, place, replaced_node, with_literal
+from oracle.causes.factors import code_of_ratio
 from oracle.causes.modes import mode_fix
 from oracle.causes.roles import code_of_number
 from oracle.lowered import LoweredNode
+from oracle.trace import Tree, references
 
 # What a differing argument means, by a word in its name; the first that fits, and of several arguments the first named.
 _CODES = (
@@ -17,7 +19,7 @@ _CODES = (
     ("padding_idx", "embedding-padding"), ("count_include_pad", "pool-padding"), ("count_padding", "pool-padding"),
     ("ceil_mode", "pool-padding"),
     ("label_smoothing", "label-smoothing"), ("reduction", "reduction"), ("is_causal", "attention-mask"),
-    ("align_corners", "resize-convention"), ("half_pixel", "resize-convention"), ("antialias", "resize-convention"),
+    ("align", "resize-convention"), ("half_pixel", "resize-convention"), ("antialias", "resize-convention"),
     ("negative_slope", "activation-slope"), ("alpha", "activation-slope"), ("slope", "activation-slope"),
     ("reverse", "reverse-direction"), ("batch_first", "batch-first"), ("padding", "padding"), ("pad", "padding"),
     ("transpose", "kernel-layout"), ("rounding_mode", "division"), ("scale", "attention-scale"),
@@ -28,6 +30,7 @@ _OF_POOLS = {"padding": "pool-padding", "stride": "pooling-window", "dilation": 
 # What any differing argument of an operation means, by a word in the operation's name, where arguments tell nothing.
 _OF_OPERATIONS = (
     ("constant_pad", "padding"), ("upsample", "resize-convention"), ("resize", "resize-convention"),
+    ("affine_grid", "resize-convention"),
     ("softmax", "softmax-axis"),
     ("permute", "data-layout"), ("transpose", "data-layout"), ("view", "data-layout"), ("reshape", "data-layout"),
     ("flip", "reverse-direction"), ("reverse", "reverse-direction"), ("layer_norm", "normalization-axes"),
@@ -46,9 +49,9 @@ def same_operation(context: Context) -> Iterator[Candidate]:
     """Both sides run the same operation with other literals: B's takes A's, one argument at a time, then all."""
     for node_b in context.at_b.first:
         for node_a in context.at_a.first:
-            if node_a.node.op != node_b.node.op or node_a.signature is None:
+            if node_a.node.op != node_b.node.op:
                 continue
-            of_a, of_b = arguments(node_a), arguments(node_b)
+            of_a, of_b = _arguments(node_a), _arguments(node_b)
             differing = [n for n in of_b if n in of_a and of_a[n][1] != of_b[n][1]]
             for name in differing:
                 yield _candidate(context, node_a, node_b, [name])
@@ -114,20 +117,31 @@ def code_of(name: str, node: LoweredNode) -> str:
     return next((code for word, code in _OF_OPERATIONS if word in node.node.op.lower()), "argument")
 
 
-def _code(context: Context, node: LoweredNode, name: str, value: Any) -> str:
-    """The code by what is done with a bare number, else by the argument's name."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (code_of_number(context.b, node, value) if number else "") or code_of(name, node)
+def _arguments(node: LoweredNode) -> dict[str, tuple[Path, Tree]]:
+    """The literal arguments by name; by place where an operation without a lowering has no names for them."""
+    if node.signature is not None:
+        return arguments(node)
+    found = {f"argument {k + 1}": (("inputs", k), tree) for k, tree in enumerate(node.node.inputs)}
+    found |= {name: (("attrs", name), tree) for name, tree in node.node.attrs.items()}
+    return {name: (path, tree) for name, (path, tree) in found.items() if not any(True for _ in references(tree))}
+
+
+def _code(context: Context, node: LoweredNode, name: str, values: tuple[Any, Any]) -> str:
+    """The code by what is done with a bare number, A's and B's, else by the argument's name."""
+    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        return code_of(name, node)
+    code, (theirs, ours) = code_of_number(context.b, node, values[1]) or code_of(name, node), values
+    return code_of_ratio(theirs / ours, context, node) or code if code == "constant-factor" and ours else code
 
 
 def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names: list[str]) -> Candidate:
-    of_a, of_b = arguments(node_a), arguments(node_b)
+    of_a, of_b = _arguments(node_a), _arguments(node_b)
     changed = node_b.node
     for name in names:
         changed = with_literal(changed, of_b[name][0], of_a[name][1])
     shown = ", ".join(f"{n}: {of_a[n][1]!r} in {{A}}, {of_b[n][1]!r} in {{B}}" for n in names)
     return Candidate(
-        _code(context, node_b, names[0], of_b[names[0]][1]),
+        _code(context, node_b, names[0], (of_a[names[0]][1], of_b[names[0]][1])),
         replaced_node(context.b, node_b, changed),
         node_a,
         node_b,
@@ -145,6 +159,6 @@ def _fix(side: Any, node: LoweredNode, name: str, value: Any) -> str:
     settings = layer.settings if layer is not None else {}
     where = f"  # {node.node.scope}" if node.node.scope else ""
     shown = None if (name, value) == ("padding_idx", -1) else value
-    if name not in settings and name not in arguments(node):
+    if name not in settings and name not in _arguments(node):
         return f"do what {name}={shown!r} means at {place(node)}"
     return f"{layer.kind if layer is not None and name in settings else node.node.op}(..., {name}={shown!r}){where}"
