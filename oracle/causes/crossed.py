@@ -95,8 +95,8 @@ def _heads(side: Side, attention: Attention) -> Iterator[Heads]:
         if all(side.run.values[i].ndim == 4 for i in arrays) and attention.scale:
             yield from _square(side, Heads(attention.node, arrays, attention.scale, causal))
         return
-    weighed = _product(side, downstream(side, attention.node.outputs[0], _STEPS), attention.node.outputs[0])
-    scored = _scores(side, attention)
+    weighed = weighed_values(side, downstream(side, attention.node.outputs[0], _STEPS), attention.node.outputs[0])
+    scored = queries_and_keys(side, attention)
     if weighed is not None and scored is not None:
         (node, value), (q, k, scale) = weighed, scored
         yield from _square(side, Heads(node, (q, k, value), scale, causal))
@@ -112,36 +112,46 @@ def _square(side: Side, found: Heads) -> Iterator[Heads]:
         yield found
 
 
-def _product(side: Side, nodes: Iterator[LoweredNode], probabilities: int) -> tuple[LoweredNode, int] | None:
+def weighed_values(side: Side, nodes: Iterator[LoweredNode], probabilities: int) -> tuple[LoweredNode, int] | None:
     """The node that weighs values by the probabilities, and the values."""
-    p = side.run.values[probabilities]
+    p = _matrices(side.run.values[probabilities])
     for node in nodes:
+        out = side.run.values[node.outputs[0]]
         for i in node.reals:
-            v, out = side.run.values[i], side.run.values[node.outputs[0]]
-            fits = v.ndim in (3, 4) and v.shape[:-2] == p.shape[:-2] and v.shape[-2] == p.shape[-1]
-            if fits and out.shape == (*p.shape[:-1], v.shape[-1]) and close(p @ v, out):
+            if side.run.values[i].ndim not in (3, 4):
+                continue
+            v = _matrices(side.run.values[i])
+            fits = len(v) == len(p) and v.shape[1] == p.shape[2] and out.size == p[..., 0].size * v.shape[2]
+            if fits and close(p @ v, out):
                 return node, i
     return None
 
 
-def _scores(side: Side, attention: Attention) -> tuple[int, int, float] | None:
+def _matrices(x: np.ndarray) -> np.ndarray:
+    """The last two axes, for every sample and head."""
+    return x.reshape(-1, *x.shape[-2:])
+
+
+def queries_and_keys(side: Side, attention: Attention) -> tuple[int, int, float] | None:
     """Queries, keys (as they lie before they are transposed) and the scale that make the attention's scores."""
     assert attention.level is not None
-    scores = attention.scores(side.run.values)
+    scores = _matrices(attention.scores(side.run.values))
     for node in upstream(side, attention.level, _STEPS):
-        pairs = [(i, j) for i in node.reals for j in node.reals if i != j]
-        for q, turned in pairs:
-            for k in (turned, *(i for n in upstream(side, turned, 2) for i in n.reals)):
-                x, y = side.run.values[q], side.run.values[k]
-                if (
-                    x.ndim not in (3, 4)
-                    or x.ndim != y.ndim
-                    or x.shape[:-2] != y.shape[:-2]
-                    or x.shape[-1] != y.shape[-1]
-                ):
-                    continue
-                made = x @ np.swapaxes(y, -1, -2)
-                scale = float(np.vdot(made, scores) / (np.vdot(made, made) or 1.0)) if made.shape == scores.shape else 0
-                if scale > 0 and close(scale * made, scores):
+        for q, turned in ((i, j) for i in node.reals for j in node.reals if i != j):
+            for k in (turned, *(i for n in upstream(side, turned, 3) for i in n.reals)):
+                scale = _scale(side.run.values[q], side.run.values[k], scores)
+                if scale is not None:
                     return q, k, scale
     return None
+
+
+def _scale(q: np.ndarray, k: np.ndarray, scores: np.ndarray) -> float | None:
+    """The number by which the products of `q` and `k` are multiplied in the scores; None if they make others."""
+    if {q.ndim, k.ndim} - {3, 4} or q.shape[-1] != k.shape[-1]:
+        return None
+    x, y = _matrices(q), _matrices(k)
+    if scores.shape != (len(x), x.shape[1], y.shape[1]) or len(y) != len(x):
+        return None
+    made = x @ y.swapaxes(1, 2)
+    scale = float(np.vdot(made, scores) / (np.vdot(made, made) or 1.0))
+    return scale if scale > 0 and close(scale * made, scores) else None

@@ -218,6 +218,57 @@ def test_a_softmax_that_is_no_attention_has_no_attention_scale():
     _one(found, "constant-factor")
 
 
+torch.manual_seed(1)
+Q, K, V, OUT = (nn.Linear(24, 24) for _ in range(4))
+QKV, FEW = nn.Linear(24, 72), nn.Linear(24, 24)
+
+
+def apart(x, heads):
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def attend(heads=4, q=Q, k=K, v=V, f=None):
+    return lambda x: OUT((f or core())(*(apart(p(x), heads) for p in (q, k, v))).transpose(1, 2).flatten(2))
+
+
+def packed(axes="3hd", order="qkv"):
+    sizes, places = {"3": 3, "h": 4, "d": 6}, {c: 2 + k for k, c in enumerate(axes)}
+
+    def run(x):
+        z = QKV(x).unflatten(-1, [sizes[c] for c in axes]).permute(places["3"], 0, places["h"], 1, places["d"])
+        of = dict(zip(order, z, strict=True))
+        return OUT(core()(of["q"], of["k"], of["v"]).transpose(1, 2).flatten(2))
+
+    return run
+
+
+def grouped(tiled):
+    def run(x):
+        few = apart(FEW(x), 4).chunk(2, 1)
+        k, v = (t.repeat(1, 2, 1, 1) if tiled else t.repeat_interleave(2, 1) for t in few)
+        return OUT(core()(apart(Q(x), 4), k, v).transpose(1, 2).flatten(2))
+
+    return run
+
+
+HEADS = {
+    "another number": ("head-layout", attend(4), attend(3)),
+    "another number, fused": ("head-layout", attend(4, f=fused()), attend(2, f=fused())),
+    "packed by heads": ("head-layout", packed(), packed("h3d")),
+    "packed by features": ("head-layout", packed(), packed("hd3")),
+    "packed values first": ("head-layout", packed(), packed(order="vkq")),
+    "groups": ("head-layout", grouped(False), grouped(True)),
+    "queries and keys": ("weights-exchanged", attend(), attend(q=K, k=Q)),
+    "keys and values": ("weights-exchanged", attend(), attend(k=V, v=K)),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads_and_projections(name):
+    code, a, b = HEADS[name]
+    _one(compare(a, b, X, budgets=False), code)
+
+
 def _embedded(padded):
     torch.manual_seed(3)
     table, attend = nn.Embedding(8, 24), Attention(core())
