@@ -83,6 +83,7 @@ _AGREE = 1e-6
 _ROUNDING = 1e-13
 # So many elements are looked at before all are.
 _FEW = 64
+_HALVINGS = 64
 # Parameters are looked for among these, and between them where none fits.
 _GRID = (0.01, 0.05, 0.1, 1 / 6, 0.2, 0.25, 0.3, 0.5, 1.0, 1.5, 1.702, 2.0, 3.0, 6.0, 8.0, 20.0)
 # Families in which a parameter can only be read off elements of the values themselves.
@@ -147,8 +148,7 @@ def _parameter(
 
 def _solved(function: Callable[[np.ndarray, float], np.ndarray], x: np.ndarray, y: np.ndarray) -> float | None:
     """The parameter at which the family passes through the point where it moves most."""
-    low, high = function(x, _GRID[0]), function(x, _GRID[-1])
-    k = int(np.argmax(np.abs(high - low)))
+    k = int(np.argmax(np.abs(function(x, _GRID[-1]) - function(x, _GRID[0]))))
     point, value = x[k : k + 1], float(y[k])
 
     def miss(p: float) -> float:
@@ -156,9 +156,11 @@ def _solved(function: Callable[[np.ndarray, float], np.ndarray], x: np.ndarray, 
 
     if not miss(1e-4) * miss(1e2) < 0:
         return None
-    import scipy.optimize  # noqa: PLC0415 - takes long to import, and is seldom needed
-
-    return float(scipy.optimize.brentq(miss, 1e-4, 1e2, xtol=1e-14, rtol=1e-12))
+    low, high, falls = 1e-4, 1e2, miss(1e-4) > 0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (miss(middle) > 0) == falls else (low, middle)
+    return (low + high) / 2
 
 
 def named_function(name: str) -> Function:

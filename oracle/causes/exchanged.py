@@ -14,7 +14,7 @@ import numpy as np
 
 from oracle.alignment import Side
 from oracle.causes import Candidate, Context, hypothesis, place
-from oracle.causes.local import Wanted, is_stored, rewired, soon
+from oracle.causes.local import Wanted, close, is_stored, rewired, soon
 from oracle.causes.weights import leaves_near
 from oracle.lowered import LoweredNode
 from oracle.network import Edits, Values
@@ -56,7 +56,7 @@ def _reading(context: Context, wanted: Wanted, nodes: list[LoweredNode], moved: 
     for node in nodes:
         edits = edits | rewired(side, node, {i: functools.partial(_taken, j) for i, j in moved.items() if i != j})
     try:
-        found = soon(context, wanted, edits, _SOON)
+        found = soon(context, wanted, edits, _SOON) if _changes(side, nodes, edits) else None
     except UNFIT:
         return
     if found is not None:
@@ -71,6 +71,12 @@ def _reading(context: Context, wanted: Wanted, nodes: list[LoweredNode], moved: 
             detail=f"{place(nodes[0])} of {{B}} takes its operands in another order than {{A}}",
             tested=True,
         )
+
+
+def _changes(side: Side, nodes: list[LoweredNode], edits: Edits) -> bool:
+    """Whether another order of the operands makes other numbers, as it does not for a sum."""
+    made = ((n.outputs[0], edits.nodes[n.node.index](side.run.values)) for n in nodes)
+    return any(not close(results[o], side.run.values[o]) for o, results in made)
 
 
 def _taken(value: int, values: Values) -> np.ndarray:

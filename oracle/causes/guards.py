@@ -60,21 +60,32 @@ class Guard:
 
 @hypothesis(priority=16)
 def other_guard(context: Context) -> Iterator[Candidate]:
-    """B keeps a value from zero in one way; A in another, or not at all."""
+    """B keeps a value from zero in one way; A in another."""
     theirs = small_numbers(context.a, context.at_a.region[:_REACH])
-    node_a = context.at_a.first[0] if context.at_a.first else None
     for guard in guards(context.b, context.at_b.region[:_REACH]):
         for form, eps in _others(guard, theirs):
-            was, now = guard.words(guard.form, guard.eps), guard.words(form, eps)
-            yield Candidate(
-                "eps",
-                replaced_output(guard.node, functools.partial(_formed, guard.forms[form], guard.source, eps)),
-                node_a,
-                guard.node,
-                fix_a=f"compute {was} at {place(node_a)}",
-                fix_b=f"compute {now} in place of {was} at {place(guard.node)}",
-                detail=f"{{A}} keeps s from zero as {now}, {{B}} as {was} ({place(guard.node)})",
-            )
+            yield _candidate(context, guard, form, eps)
+
+
+@hypothesis(priority=23)
+def no_guard(context: Context) -> Iterator[Candidate]:
+    """B keeps a value from zero; A does not. Asked after every number of A has been tried as B's."""
+    for guard in guards(context.b, context.at_b.region[:_REACH]):
+        yield _candidate(context, guard, next(iter(guard.forms)), guard.eps)
+
+
+def _candidate(context: Context, guard: Guard, form: str, eps: float) -> Candidate:
+    was, now = guard.words(guard.form, guard.eps), guard.words(form, eps)
+    node_a = context.at_a.first[0] if context.at_a.first else None
+    return Candidate(
+        "eps",
+        replaced_output(guard.node, functools.partial(_formed, guard.forms[form], guard.source, eps)),
+        node_a,
+        guard.node,
+        fix_a=f"compute {was} at {place(node_a)}",
+        fix_b=f"compute {now} in place of {was} at {place(guard.node)}",
+        detail=f"{{A}} keeps s from zero as {now}, {{B}} as {was} ({place(guard.node)})",
+    )
 
 
 def _formed(form: Form, source: int, eps: float, values: Values) -> np.ndarray:
@@ -89,9 +100,8 @@ def _others(guard: Guard, theirs: list[float]) -> Iterator[tuple[str, float]]:
     """
     given = [guard.eps, *theirs]
     own = list(dict.fromkeys([*given, *(e**2 for e in given), *(e**0.5 for e in given)]))
-    bare = next(iter(guard.forms))
-    for form, eps in itertools.product(guard.forms, own):
-        if form != guard.form and (form != bare or eps == own[0]):
+    for form, eps in itertools.product(list(guard.forms)[1:], own):
+        if form != guard.form:
             yield form, eps
 
 

@@ -32,7 +32,8 @@ def other_pool(context: Context) -> Iterator[Candidate]:
         if window.kind not in _POOLS:
             continue
         for other in theirs:
-            if (other.kind, other.kernel, other.stride) != (window.kind, window.kernel, window.stride):
+            of_a, of_b = ((w.kind, w.kernel, w.stride) for w in (other, window))
+            if len(other.axes) == len(window.axes) and of_a != of_b:
                 yield _as_there(context, window, other)
         single = replace(window, kernel=(1,) * len(window.axes), pads=((0, 0),) * len(window.axes))
         if any(k > 1 for k in window.kernel):  # every so many elements, whatever takes them
