@@ -5,6 +5,7 @@ edit brought into line. Small arrays are written out as they were recorded; larg
 both sides, with the recorded mean and spread.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -114,13 +115,16 @@ def _data(side: Side, value: int, seed: int) -> str:
     stored = side.network.trace.values[value].dtype
     dtype = stored if stored in _NAMES and stored != "bfloat16" else "float32"
     if x.size <= _LITERAL:
-        return f'np.array({np.asarray(x).tolist()!r}, "{dtype}")'
+        numbers = re.sub(r"\b(nan|inf)\b", r"np.\1", repr(np.asarray(x).tolist()))
+        return f'np.array({numbers}, "{dtype}")'
     if x.dtype.kind != "f":
         low, high = int(x.min()), int(x.max()) + 1
         return f'np.random.default_rng({seed}).integers({low}, {high}, {x.shape}).astype("{dtype}")'
     finite = x[np.isfinite(x)]
+    if not finite.size:
+        return f'np.full({x.shape}, np.nan, "{dtype}")'
     drawn = f"np.random.default_rng({seed}).normal({finite.mean():.3g}, {finite.std() or 1.0:.3g}, {x.shape})"
-    drawn = f"abs({drawn})" if finite.size and finite.min() >= 0 else drawn
+    drawn = f"abs({drawn})" if finite.min() >= 0 else drawn
     return f'{drawn}.astype("{dtype}")'
 
 

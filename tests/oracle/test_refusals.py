@@ -202,3 +202,16 @@ def test_what_a_prompt_shows_is_the_answer():
     explained = oracle.explain(oracle.record(_dense(), X))
     for answer in (found, explained, oracle.port(_dense(), _dense())):
         assert repr(answer) == str(answer)
+
+
+@pytest.mark.parametrize("outputs", [1, 40])
+def test_weights_that_are_no_numbers_are_told_with_a_script_that_runs(outputs):
+    spoilt = _dense(outputs)
+    with torch.no_grad():
+        spoilt.weight.fill_(float("nan"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (cause,) = oracle.compare(_dense(outputs), spoilt, X).causes
+    assert cause.code == "weights-differ"
+    assert "np.nan" in cause.reproduction
+    exec(cause.reproduction, {})
