@@ -5,16 +5,17 @@ to sample where it should from step to step.
 
 Codes:
     batch-first: the axis along which is attended is the other side's axis of samples.
+    attention-mask: and one side hides later positions.
 """
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from oracle.alignment import Side
-from oracle.causes import Candidate, Context, hypothesis
+from oracle.causes import Candidate, Context, hypothesis, place
 from oracle.causes.attending import Attention, attentions, softmax
 from oracle.causes.local import Wanted, close, downstream, overridden, upstream
 from oracle.lowered import LoweredNode
@@ -24,7 +25,7 @@ from oracle.trace import references
 _REGION = 60
 _STEPS = 6
 _FIX = {
-    "torch": "nn.MultiheadAttention(..., batch_first=True) for (batch, time, features), False for (time, batch, features)",
+    "torch": "nn.MultiheadAttention(..., batch_first=...): True for (batch, time, features), else False",
     "tensorflow": "attend along the axis of time: exchange the first two axes before attention, and back after it",
     "jax": "attend along the axis of time: exchange the first two axes before attention, and back after it",
 }
@@ -62,10 +63,30 @@ def attends_across_the_batch(context: Context) -> Iterator[Candidate]:
         for found in _heads(context.b, attention):
             x = context.b.run.values[found.arrays[0]]
             for heads in [1] if x.ndim == 4 else [n for n in range(1, x.shape[0] + 1) if x.shape[0] % n == 0]:
-                compute = functools.partial(found.crossed, heads)
-                waiting = wanted.find(compute(context.b.run.values))
-                if waiting is not None:
-                    yield _candidate(context, (found.node, wanted.node(waiting)), compute)
+                for causal in (found.causal, not found.causal):
+                    compute = functools.partial(replace(found, causal=causal).crossed, heads)
+                    waiting = wanted.find(compute(context.b.run.values))
+                    if waiting is not None:
+                        nodes = found.node, wanted.node(waiting)
+                        masked = _masked(context, nodes, (compute, causal)) if causal != found.causal else None
+                        alone = _candidate(context, nodes, functools.partial(found.crossed, heads))
+                        yield alone if masked is None else replace(alone, also=(masked,))
+
+
+def _masked(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], change: tuple) -> Candidate:
+    compute, causal = change
+    with_, without = "later positions hidden (is_causal=, use_causal_mask=)", "no mask"
+    a, b = (with_, without) if causal else (without, with_)
+    return Candidate(
+        "attention-mask",
+        overridden(context.b, {nodes[0].outputs[0]: compute}),
+        nodes[1],
+        nodes[0],
+        fix_a=f"have {b} at {place(nodes[1])}",
+        fix_b=f"have {a} at {place(nodes[0])}",
+        detail=f"attention has {a} in {{A}}, {b} in {{B}}",
+        tested=True,
+    )
 
 
 def _candidate(context: Context, nodes: tuple[LoweredNode, LoweredNode | None], compute: object) -> Candidate:

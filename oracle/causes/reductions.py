@@ -27,12 +27,16 @@ _LARGE = 4_000_000
 
 @dataclass(frozen=True)
 class Effect:
-    """A function of one array along some of its axes; it keeps the array's size, or reduces those axes away."""
+    """A function of one array along some of its axes; it keeps the array's size, or reduces those axes away.
+
+    `several`: along several axes too. `least`: how many elements along the axis it needs.
+    """
 
     name: str
     function: Callable[[np.ndarray, Axes], np.ndarray]
     keeps: bool = False
     several: bool = True
+    least: int = 2
 
 
 def _taken(place_: int) -> Callable[[np.ndarray, Axes], np.ndarray]:
@@ -53,7 +57,10 @@ def _part(function: Callable[[np.ndarray, Axes], np.ndarray], part: slice) -> Ca
     """The function without the elements at an end of the axis."""
 
     def of_part(x: np.ndarray, axes: Axes) -> np.ndarray:
-        return function(x[(slice(None),) * axes[0] + (part,)], axes)
+        kept = x[(slice(None),) * axes[0] + (part,)]
+        if kept.shape[axes[0]]:
+            return function(kept, axes)
+        return np.full(kept.shape[: axes[0]] + kept.shape[axes[0] + 1 :], np.nan)
 
     return of_part
 
@@ -83,7 +90,7 @@ EFFECTS = (
     Effect("lower median", _lower_median, several=False),
     Effect("logarithm of the sum of exponentials", sp.logsumexp),
     *(
-        Effect(f"{name} {words}", _part(function, part), several=False)
+        Effect(f"{name} {words}", _part(function, part), several=False, least=4)
         for name, function in _PARTIAL.items()
         for words, part in _WITHOUT.items()
     ),
@@ -206,7 +213,8 @@ def applications(x: np.ndarray, effects: tuple[Effect, ...] = EFFECTS) -> Iterat
     subsets = [axes for count in range(1, len(long) + 1) for axes in itertools.combinations(long, count)]
     for axes in subsets:
         for effect in effects:
-            if (effect.several or len(axes) == 1) and (effect.function is not _ends or _has_halves(x, axes)):
+            fits = effect.several or len(axes) == 1
+            if fits and x.shape[axes[0]] >= effect.least and (effect.function is not _ends or _has_halves(x, axes)):
                 yield effect, axes
 
 

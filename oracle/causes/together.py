@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from oracle.causes import Candidate, Context, hypothesis
+from oracle.causes.exchanged import arrays_exchanged
 from oracle.causes.guards import other_guard
 from oracle.causes.literals import same_operation
 from oracle.causes.padding import other_padding
@@ -36,7 +37,8 @@ def weights_and_more(context: Context) -> Iterator[Candidate]:
     """B's first operation takes A's weights and, besides, one other edit."""
     for node in (n for n in context.at_b.first if len(n.reals) >= _FUSED):
         leaves = {i: node for i in node.reals if i not in context.b.producers}
-        for weights in itertools.islice(carried_over(context, leaves), _WEIGHTS):
+        exchanged = (c for c in arrays_exchanged(context) if c.edits.leaves.keys() <= leaves.keys())
+        for weights in itertools.islice((*carried_over(context, leaves), *exchanged), _WEIGHTS):
             with attempt("weights carried over"):
                 yield from _joined(context, weights)
 
