@@ -184,6 +184,33 @@ def frozen_layer():
     return k, m, {"inputs": _x(6, 10), "target": LABELS, "loss": losses, "train_step": True}
 
 
+@reported("weights-exchanged", "eps")
+def norm_with_gamma_for_beta():
+    """Keras's get_weights() in another order than torch's, and eps at its default in both."""
+    k = _keras((6,), layers.Dense(4), layers.BatchNormalization(), layers.Dense(2))
+    norm = k.layers[1]
+    norm.set_weights([1 + 0.3 * _x(4, seed=1), _x(4, seed=2), _x(4, seed=3), 0.02 + 0.02 * _x(4, seed=4) ** 2])
+    m = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).eval()
+    for module, layer in ((m[0], k.layers[0]), (m[2], k.layers[2])):
+        _put(module.weight, np.asarray(layer.kernel).T)
+        _put(module.bias, layer.bias)
+    for array, source in zip((m[1].bias, m[1].weight, *list(m[1].buffers())[:2]), norm.get_weights(), strict=True):
+        _put(array, source)
+    return k, m, _both(_x(5, 6))
+
+
+@reported("kernel-flip")
+def flipped_kernel_inside_of_a_decoder():
+    """A transposed convolution of stride 2 and kernel 2 with its kernel flipped, and a convolution behind it."""
+    k = _keras((4, 4, 3), layers.Conv2DTranspose(4, 2, strides=2), layers.Conv2D(2, 3))
+    up, c = nn.ConvTranspose2d(3, 4, 2, 2), nn.Conv2d(4, 2, 3)
+    _put(up.weight, np.transpose(np.asarray(k.layers[0].kernel), (3, 2, 0, 1))[:, :, ::-1, ::-1])
+    _put(c.weight, np.transpose(np.asarray(k.layers[1].kernel), (3, 2, 0, 1)))
+    for module, layer in ((up, k.layers[0]), (c, k.layers[1])):
+        _put(module.bias, layer.bias)
+    return k, nn.Sequential(up, c), _images(_x(2, 4, 4, 3))
+
+
 @reported("nan-gradient")
 def gradient_of_a_norm_at_zero():
     """tf.norm of a row of zeros: 0 / 0 in its derivative, where torch has zero."""
