@@ -81,6 +81,22 @@ def _dice(u: Array, t: Array, smooth: Array) -> Array:
     return -(2 * jnp.sum(u * t) + smooth) / (jnp.sum(u) + jnp.sum(t) + smooth)
 
 
+def _overlap(u: Array, t: Array, smooth: Array) -> Array:
+    both = jnp.sum(u * t)
+    return -(both + smooth) / (jnp.sum(u) + jnp.sum(t) - both + smooth)
+
+
+def _binary_focal(u: Array, t: Array, gamma: Array) -> Array:
+    hit = t * u + (1 - t) * (1 - u)
+    return -jnp.sum((1 - hit) ** gamma * (t * jnp.log(u) + (1 - t) * jnp.log(1 - u)))
+
+
+def _balanced_focal(u: Array, t: Array, alpha: Array) -> Array:
+    hit = t * u + (1 - t) * (1 - u)
+    entropy = t * jnp.log(u) + (1 - t) * jnp.log(1 - u)
+    return -jnp.sum((alpha * t + (1 - alpha) * (1 - t)) * (1 - hit) ** 2 * entropy)
+
+
 def _logarithmic(u: Array, t: Array) -> Array:
     return jnp.sum((jnp.log1p(u) - jnp.log1p(t)) ** 2)
 
@@ -146,6 +162,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("cosine", _cosine, links=("", "softmax", "sigmoid")),
     Family("focal", _focal, "gamma", (2.0, 1.0), ("softmax", "")),
     Family("dice", _dice, "smooth", (1.0, 1e-5, 1e-6), ("", "sigmoid", "softmax")),
+    Family("intersection over union", _overlap, "smooth", (1.0, 1e-5, 1e-6), ("", "sigmoid", "softmax")),
+    Family("binary focal", _binary_focal, "gamma", (2.0, 1.0), ("sigmoid", "")),
+    Family("balanced binary focal", _balanced_focal, "alpha", (0.25, 0.75), ("sigmoid", "")),
     Family("renormalised cross entropy", _renormalised_loss, links=("", "sigmoid")),
     *(
         Family(f"{like} ({guard})", functools.partial(lambda f, g, u, t, e: f(g(u, e), t), function, keep), "eps",

@@ -80,9 +80,9 @@ def find(side: Side, argument: int, loss: int) -> list[Found]:
     return [found for misfit, found in fits if misfit <= 10 * best]
 
 
-def _nearest(of_a: list[Found], of_b: list[Found]) -> tuple[Found, Found] | None:
-    """A formula for either side, as alike as the fits allow."""
-    pairs = [(a, b) for a in of_a for b in of_b]
+def _nearest(context: Context, of_a: list[Found], of_b: list[Found]) -> tuple[Found, Found] | None:
+    """A formula for either side, of the same targets, as alike as the fits allow."""
+    pairs = [(a, b) for a in of_a for b in of_b if _same_targets(context, a, b)]
     return min(pairs, key=lambda pair: _distance(*pair), default=None)
 
 
@@ -172,8 +172,8 @@ def other_formula(context: Context) -> Iterator[Candidate]:
         if yielded == _ARGUMENTS_TRIED:
             return
         of_a = find(context.a, i, pair.a)
-        found = _nearest(of_a, find(context.b, j, pair.b)) if of_a else None
-        if found is None or not _same_targets(context, *found):
+        found = _nearest(context, of_a, find(context.b, j, pair.b)) if of_a else None
+        if found is None:
             continue
         v = context.b.run.values[j]
         binary = any("sigmoid" in f.formula.link for f in found)
@@ -205,6 +205,10 @@ def _stages(a: Found, b: Found, size: int, squashed: bool) -> Iterator[Stage]:
             yield code, words, replace(now, scale=a.scale, offset=a.offset)
             return
         yield code, words, now
+    if a.encoding != b.encoding:
+        now = replace(now, encoding=a.encoding)
+        words = {"signed": "as -1 and 1", "": "as they are", "one-hot": "as classes"}
+        yield "targets-differ", f"targets are taken {words[a.encoding]} in {{A}}, {words[b.encoding]} in {{B}}", now
     if not math.isclose(a.scale, b.scale, rel_tol=1e-6):
         now = replace(now, scale=a.scale)
         code, words = factor_code(a.scale / b.scale, np.ones(size))

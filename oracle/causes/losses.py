@@ -109,6 +109,8 @@ def _stages(context: Context, readings: tuple[Reading, Reading], given: tuple, f
     (a, b), (shared, (weights_a, targets_a)) = readings, given
     stages: list[Stage] = []
     weights, targets, reading = b.weights, b.targets, b
+    # A sample that A leaves out may have any target there.
+    targets_a = np.where((weights_a == 0) & (weights != 0), targets, targets_a)
     if a.kind.name != b.kind.name or (a.argument == shared[0]) != (b.argument == shared[1]):
         code, words = _argument_code(context, readings, shared)
         reading = Reading(a.kind, _same_argument(context, a, shared), weights, targets)
@@ -343,6 +345,9 @@ def _weight_steps(
     """(code, words, weights after) for what differs in the weights: their pattern, then a common factor."""
     if equal(wanted, present):
         return
+    if masked := _masked(wanted, present):
+        yield "masking", masked, wanted
+        return
     counted = (wanted != 0) | (present != 0)
     ratio = (wanted / np.where(present == 0, 1.0, present))[counted]
     if np.ptp(ratio) > _EQUAL * np.max(np.abs(ratio)):
@@ -358,6 +363,16 @@ def _weight_steps(
     factor = float(ratio.mean())
     if abs(factor - 1) > _EQUAL:
         yield (*factor_code(factor, wanted, sums), wanted)
+
+
+def _masked(wanted: Array, present: Array) -> str:
+    """Words where one side leaves samples out, the others being weighted alike; nothing elsewhere."""
+    both = (wanted != 0) & (present != 0)
+    left = [int(np.count_nonzero((own == 0) & (other != 0))) for own, other in ((wanted, present), (present, wanted))]
+    ratio = wanted[both] / present[both]
+    if not any(left) or not both.any() or np.ptp(ratio) > _EQUAL * np.max(np.abs(ratio)):
+        return ""
+    return f"{left[0]} samples are left out in {{A}} alone, {left[1]} in {{B}} alone (ignore_index, a mask)"
 
 
 def _counts(factor: float, weights: Array) -> bool:
