@@ -31,7 +31,11 @@ def _pooled(window: Window, values: Values) -> np.ndarray:
     for axis, s in zip(window.axes, window.stride, strict=True):
         steps[axis] = slice(None, None, s)
     last = tuple(range(x.ndim, x.ndim + len(window.axes)))
-    return views[tuple(steps)].max(last) if window.kind == "max" else np.nanmean(views[tuple(steps)], last)
+    chosen = views[tuple(steps)]
+    if window.kind == "max":
+        return chosen.max(last)
+    with np.errstate(invalid="ignore"):  # a window of nothing but padding has no average
+        return np.nansum(chosen, last) / np.sum(~np.isnan(chosen), last)
 
 
 def _pool(side: Side, node: LoweredNode, form: dict, result: int | None = None) -> Window | None:

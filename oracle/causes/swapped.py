@@ -104,7 +104,8 @@ def _is_simple(side: Side, node: LoweredNode) -> bool:
     others = node.reals[1:]
     op = re.sub("(bi|tri)linear", "", node.node.op.lower())  # a resizing is no product
     named = any(word in op for word in _LINEAR)
-    return bool(node.reals) and not named and all(i not in side.producers or is_fixed(side, i) for i in others)
+    works = bool(node.reals) and bool(node.outputs) and not named
+    return works and all(i not in side.producers or is_fixed(side, i) for i in others)
 
 
 def _exchanged(side: Side, first: LoweredNode, second: LoweredNode) -> Edits:
