@@ -78,7 +78,7 @@ def _step(context: Context, read: tuple[LoweredNode, int], code: str, numbers: t
         replaced_output(node, functools.partial(_as_it_is, i)),
         node_a,
         node,
-        fix_a=f"do it there too, behind {place(node_a)}: the other model {words}",
+        fix_a=f"do it there too{f', behind {place(node_a)}' if node_a is not None else ''}: the other model {words}",
         fix_b=f"leave out {place(node)}",
         detail=f"{{B}} {words} where {{A}} uses the value as it is",
     )
