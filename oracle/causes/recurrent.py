@@ -38,17 +38,15 @@ def other_convention(context: Context) -> Iterator[Candidate]:
     found = [layer for layer in layers(context.b, context.at_b.region) if _parts_here(context, layer)]
     if not found:
         return
-    wanted, proposed = Wanted(context), False
-    for alike in _alike(found, functools.partial(variants, context)):
-        candidate = _proposed(context, wanted, alike)
-        if candidate is not None:
-            proposed = True
-            yield candidate
-    if not proposed:
-        for alike in _alike(found, functools.partial(combined, context)):
-            candidate = _proposed(context, wanted, alike)
-            if candidate is not None:
-                yield candidate
+    wanted = Wanted(context)
+    for make in (variants, combined):
+        several = (_proposed(context, wanted, v) for v in _alike(found, functools.partial(make, context)))
+        proposed = [p for p in several if p is not None]
+        # Values are matched by their numbers in any order: those in A's own order come first.
+        in_order = [candidate for candidate, placed in proposed if placed]
+        yield from in_order or [candidate for candidate, _ in proposed]
+        if proposed:
+            return
 
 
 def _parts_here(context: Context, layer: Layer) -> bool:
@@ -67,14 +65,19 @@ def _alike(
     yield from by_change.values()
 
 
-def _proposed(context: Context, wanted: Wanted, alike: list[tuple[Variant, ...]]) -> Candidate | None:
-    """The candidate for those layers whose states under the variants are waited for; None if there are none."""
-    values, node_a = context.b.run.values, None
+def _proposed(context: Context, wanted: Wanted, alike: list[tuple[Variant, ...]]) -> tuple[Candidate, bool] | None:
+    """The candidate for those layers whose states under the variants are waited for; None if there are none.
+
+    With it, whether A holds these states in the same order.
+    """
+    values, node_a, placed = context.b.run.values, None, True
     fitting: list[tuple[Variant, ...]] = []
     for several in alike:
         found = _waited_for(wanted, several, values)
         if found is not None:
-            node_a = node_a or wanted.node(found)
+            value, array = found
+            node_a = node_a or wanted.node(value)
+            placed = placed and _in_place(array, context.a.run.values[value])
             fitting.append(several)
     if not fitting:
         return None
@@ -83,11 +86,17 @@ def _proposed(context: Context, wanted: Wanted, alike: list[tuple[Variant, ...]]
         for k in range(len(fitting[0]))
     ]
     parts = [_candidate(node_a, v, e) for v, e in zip(fitting[0], edits, strict=True)]
-    return replace(parts[0], also=tuple(parts[1:]))
+    return replace(parts[0], also=tuple(parts[1:])), placed
 
 
-def _waited_for(wanted: Wanted, several: tuple[Variant, ...], values: Values) -> int | None:
-    """The value of A that the outputs, or the last state, under the variants are; None if there is none."""
+def _in_place(array: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether both hold the same numbers at the same places, whichever of the first two axes is time."""
+    orders = ((0, 1), (1, 0)) if array.ndim == 3 else ((0, 1),)
+    return any(close(np.moveaxis(array, (0, 1), axes), wanted) for axes in orders)
+
+
+def _waited_for(wanted: Wanted, several: tuple[Variant, ...], values: Values) -> tuple[int, np.ndarray] | None:
+    """The value of A that the outputs, or the last state, under the variants are, and these; None if there is none."""
     last = several[-1]
     x = last.layer.sequence(values)
     size = x.shape[0] * x.shape[1] * last.layer.units(values)
@@ -95,10 +104,11 @@ def _waited_for(wanted: Wanted, several: tuple[Variant, ...], values: Values) ->
         return None
     with np.errstate(all="ignore"):
         outputs = last.outputs(_with_leaves(several, values))
-        found = wanted.find(outputs)
-        if found is None:
-            found = wanted.find(outputs[last.last])
-    return found
+    for array in (outputs, outputs[last.last]):
+        found = wanted.find(array)
+        if found is not None:
+            return found, array
+    return None
 
 
 def _with_leaves(several: tuple[Variant, ...], values: Values) -> Values:

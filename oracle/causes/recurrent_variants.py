@@ -120,6 +120,8 @@ def _blocks(array: np.ndarray, moved: tuple[int, ...]) -> np.ndarray:
 def _biases(context: Context, layer: Layer) -> Iterator[Variant]:
     """A bias is left out, counted twice, or in the place of the other."""
     del context
+    if not layer.biases:
+        return
     both = len(layer.biases) == 2
     names = ("the first bias", "the second bias") if both else ("the bias",)
     own = "both biases" if both else "one bias"
