@@ -91,6 +91,9 @@ def _shapes(trace: Trace, kind: str = "outputs") -> str:
 def left_out(a: Side, b: Side, pairs: list[Pair]) -> Iterator[str]:
     """What a reader must know about numbers that the comparison leaves out or cannot tell apart."""
     last = max(p.step for p in pairs)
+    steps = [len(side.network.trace.steps) for side in (a, b)]
+    if steps[0] != steps[1]:
+        yield f"A ran {steps[0]} steps and B {steps[1]}: the first {min(steps)} are compared"
     for name, side, taken in (("A", a, {p.a for p in pairs}), ("B", b, {p.b for p in pairs})):
         step = side.network.trace.steps[last]
         for kind, values in (("outputs", step.outputs), ("gradients", step.gradients)):

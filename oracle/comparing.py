@@ -81,6 +81,9 @@ def compare(
         >>> oracle.compare(keras_model, torch_module, inputs_a=images, inputs_b=images_in_nchw).to_html("page.html")
     """
     refuse_shared_weights(a, b, options)
+    for name, model, own in (("A", a, inputs_a), ("B", b, inputs_b)):
+        if own is not None and isinstance(model, Trace | str | Path):
+            raise OracleError(f"{name} is a recorded run with inputs of its own", f"leave out inputs_{name.lower()}")
     traces = []
     for k, (model, own) in enumerate(((a, inputs_a), (b, inputs_b))):
         chosen = {name: v[k] if isinstance(v, tuple) and len(v) == 2 else v for name, v in options.items()}

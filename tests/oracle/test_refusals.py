@@ -66,6 +66,11 @@ REFUSED = {
     ),
     "step": (lambda: (_dense(), _dense(), X), {"train_step": lambda model: None}, "takes 1 positional argument but 2"),
     "loss of one": (lambda: (_dense(), _dense(), X), {**STEP, "loss": lambda y: y.sum()}, "takes 1 positional arg"),
+    "inputs of a run": (
+        lambda: (oracle.record(_dense(), X), _dense()),
+        {"inputs_a": X, "inputs_b": X},
+        "A is a recorded run with inputs of its own; leave out inputs_a",
+    ),
     "complex": (lambda: (_Returns(torch.fft.fft), _dense(), X), {}, "A returns complex numbers.*view_as_real"),
     "builtin": (lambda: (torch.exp, _dense(), (X, X, X)), {"framework": "torch"}, r"exp does not run on .*argument"),
     "key": (lambda: (_Returns(lambda y: {"y": y}["z"]), _dense(), X), {}, "KeyError: 'z'; run it once"),
@@ -142,6 +147,11 @@ def test_what_is_not_compared_is_said():
     found = oracle.compare(_Returns(lambda y: (y[:, :2], y, y.argmax(-1))), _Returns(lambda y: (y, y.argmin(-1))), X)
     assert [(t.name_a, t.name_b) for t in found.targets] == [("output.1", "output.0")]
     assert any("outputs of A without a counterpart, not compared: output.0" in n for n in found.notes)
+
+
+def test_runs_of_other_lengths_are_compared_as_far_as_they_go():
+    found = oracle.compare(_dense(), _dense(), X, **STEP, steps=(2, 3))
+    assert "A ran 2 steps and B 3: the first 2 are compared" in found.notes
 
 
 def test_whole_numbers_beside_real_ones_are_counted():
