@@ -60,6 +60,12 @@ def _made_side(text: str, inputs: Path | None) -> Made:
     return made if inputs is None else replace(made, inputs=arrays(inputs))
 
 
+def refuse_inputs(text: str, inputs: Path | None, option: str) -> None:
+    """Raises `OracleError` for inputs of a recorded run."""
+    if inputs is not None and _is_file(text):
+        raise OracleError(f"{text} is a recorded run with inputs of its own", f"leave out {option}")
+
+
 def _is_file(text: str) -> bool:
     return ":" not in text or Path(text).exists()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oracle.cli_inputs import loaded, made_with_inputs, side, sides
+from oracle.cli_inputs import loaded, made_with_inputs, refuse_inputs, side, sides
 from oracle.errors import OracleError
 from oracle.writing import writable
 
@@ -76,6 +76,8 @@ def compare(
     """
     from oracle.comparing import compare as compare_models  # noqa: PLC0415
 
+    refuse_inputs(a, input_a, "--input-a")
+    refuse_inputs(b, input_b, "--input-b")
     _ready(html, json, markdown)
     with _Progress("comparing") as step:
         one, other = sides((a, input_a or input), (b, input_b or input))

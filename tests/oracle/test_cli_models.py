@@ -89,6 +89,10 @@ def said(capsys, *arguments: str) -> tuple[int, str, str]:
         (["compare", "m:mine", "m:port", "--input", "models_of_cli.py"], "write them with numpy.savez"),
         (["compare", "nope.trace", "m:port"], "there is no trace file 'nope.trace'; record one"),
         (["compare", "m:mine", "m:port", "--json", "models_of_cli.py/x.json"], "cannot write"),
+        (
+            ["compare", "a.trace", "m:port", "--input-a", "x.npy"],
+            "a recorded run with inputs of its own; leave out --inp",
+        ),
         (["compare", "m:mine"], "Missing argument 'b'. Try `oracle --help`."),
         (["port", "m:mine", "m:number"], "not a function"),
         (["precision", "m:mine", "--format", "fp8"], "unknown precision 'fp8'; use one of"),
