@@ -83,7 +83,7 @@ def _literal(value: Any, kind: str) -> Tree:
             return bool(value)
         case "shape":
             return [int(d) if d is not None else None for d in value] if hasattr(value, "__iter__") else None
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _type_name(value: Any) -> str:

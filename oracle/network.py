@@ -10,7 +10,7 @@ import copy
 import math
 from collections import UserDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +19,7 @@ from oracle.errors import OracleError
 from oracle.lowered import LoweredNode, is_complex, lower
 from oracle.self_reference import own_results
 from oracle.trace import Node, Trace
-from oracle.unfit import Unfit
+from oracle.unfit import UNFIT, Unfit
 
 Progress = Callable[[int, int], None]
 Values = dict[int, np.ndarray]
@@ -128,11 +128,22 @@ class Network:
         results = {o: _shaped(np.asarray(y), self.actual[o].shape) for o, y in named if o is not None and y is not None}
         return {o: results.get(o, self.actual[o]) for o in node.results}
 
+    def _as_recorded(self, place: int, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """The true outputs of a node on operands of the recorded shapes.
+
+        A lowering that does not fit even these is ours to mend: the operation is taken as one without.
+        """
+        try:
+            return self.apply(self.nodes[place], values)
+        except UNFIT:
+            self.nodes[place] = replace(self.nodes[place], signature=None, facts=())
+            return self.apply(self.nodes[place], values)
+
     def local_errors(self, progress: Progress = lambda done, total: None) -> "LocalErrors":
         """For each real or complex output: the recorded value minus the truth on the recorded inputs."""
         errors = LocalErrors()
-        for done, node in enumerate(self.nodes):
-            truth = self.apply(node, self.actual)
+        for done in range(len(self.nodes)):
+            truth, node = self._as_recorded(done, self.actual), self.nodes[done]
             for o in self._numbers(node):
                 kept = node.moves and np.array_equal(truth[o], self.actual[o])
                 errors[o] = np.broadcast_to(_ZERO, truth[o].shape) if kept else _difference(self.actual[o], truth[o])
@@ -190,11 +201,11 @@ class Network:
         errors, scale = perturbation
         flips: dict[int, int] = {}
         restored: set[int] = errors.restored if isinstance(errors, LocalErrors) and scale == 1 else set()
-        for node in self.nodes:
+        for place, node in enumerate(self.nodes):
             if restored.issuperset(node.results) and all(values[i] is self.actual[i] for i in node.reads):
                 values.update({o: self.actual[o] for o in node.results})
                 continue
-            results = self.apply(node, values)
+            results = self._as_recorded(place, values)
             if errors is not None:
                 results |= {o: results[o] + scale * errors[o] for o in self._numbers(node)}
             made = [o for o in node.decisions if o not in self._complex]

@@ -349,3 +349,11 @@ def test_a_cast_that_both_models_make_is_meant():
 def test_a_backward_pass_in_float64_or_of_no_memory_accuses_nobody(name):
     function = (lambda s, x: torch.renorm(x @ s.w, 2, 0, 1.0)) if name == "renorm" else lambda s, x: (x @ s.w).sgn()
     assert _compared(_LINEAR, (function, function), _x(4, 10), train=True).verdict is Meaning.SAME
+
+
+def test_a_lowering_that_does_not_fit_is_no_error_of_the_user():
+    jax = pytest.importorskip("jax")
+    determinant = jax.numpy.linalg.det
+    found = compare(determinant, determinant, inputs=_x(4, 4), framework="jax")
+    assert found.verdict is Meaning.SAME
+    assert any("without a lowering" in n for n in found.notes)
