@@ -83,14 +83,14 @@ def siamese() -> Port:
 
         def forward(self, x: Any) -> Any:
             one, two = (self.b(nn.functional.softplus(self.a(x[:, i]))) for i in (0, 1))
-            return ((one - two) ** 2).sum(-1, keepdim=True).sqrt()
+            return (one - two).norm(dim=-1, keepdim=True)
 
     t = randomize(Siamese())
     a, b = layers.Dense(8, activation="softplus"), layers.Dense(4)
 
     def call(x: Any) -> Any:
         one, two = b(a(x[:, 0])), b(a(x[:, 1]))
-        return ops.norm(one - two, axis=-1, keepdims=True)
+        return ops.sqrt(ops.sum(ops.square(one - two), axis=-1, keepdims=True))
 
     k = functional(x_k, call)
     carry([(t.a, a), (t.b, b)])

@@ -99,6 +99,41 @@ def cosine(sign, offset=0.0):
     return lambda o, t: offset + sign * F.cosine_similarity(o, t).mean()
 
 
+BITS = (_RANDOM.random((6, 5)) > 0.5).astype("float32")
+
+
+def overlap(smooth):
+    def loss(z, t):
+        p = torch.sigmoid(z)
+        both = (p * t).sum()
+        return 1 - (both + smooth) / (p.sum() + t.sum() - both + smooth)
+
+    return loss
+
+
+def focal(gamma):
+    def loss(z, t):
+        p = torch.sigmoid(z)
+        hit = p * t + (1 - p) * (1 - t)
+        return ((1 - hit) ** gamma * F.binary_cross_entropy_with_logits(z, t, reduction="none")).mean()
+
+    return loss
+
+
+def of_groups(z, t):
+    return (F.cross_entropy(z[:3], t[:3]) + F.cross_entropy(z[3:], t[3:])) / 2
+
+
+def penalised(*factors):
+    sides = []
+    for factor in factors:
+        model = net()
+        loss = lambda z, t, m=model, f=factor: F.cross_entropy(z, t) + f * m[0].weight.square().sum()  # noqa: E731
+        options = dict(train_step=True, loss=loss, target=torch.from_numpy(Y), full=True)
+        sides.append(oracle.record(model, torch.from_numpy(X), **options))
+    return oracle.compare(*sides)
+
+
 PLANTED = {
     "sum for mean": ("reduction", lambda: pair(CE(), CE(reduction="sum"))),
     "sum of squares": ("reduction", lambda: pair(nn.MSELoss(), nn.MSELoss(reduction="sum"), VALUES)),
@@ -140,6 +175,17 @@ PLANTED = {
     "squared hinge": ("loss-kind", lambda: pair(hinge(1.0), hinge(1.0, 2), SIGNS)),
     "sign of the cosine": ("sign", lambda: pair(cosine(-1), cosine(1), VALUES)),
     "one minus the cosine": ("loss-offset", lambda: pair(cosine(-1, 1), cosine(-1), VALUES)),
+    "smooth of the overlap": ("loss-smooth", lambda: pair(overlap(1.0), overlap(1e-3), BITS)),
+    "gamma of a focal loss": ("loss-gamma", lambda: pair(focal(2.0), focal(1.0), BITS)),
+    "samples left out": ("masking", lambda: pair(CE(ignore_index=0), CE())),
+    "weights by number": ("class-weights", lambda: pair(
+        nn.BCEWithLogitsLoss(pos_weight=torch.tensor(3.0)), nn.BCEWithLogitsLoss(), BITS)),
+    "means of groups": ("reduction", lambda: pair(CE(), of_groups, np.array([1, -100, -100, 2, 4, 1]))),
+    "other labels": ("targets-differ", lambda: pair(CE(), lambda z, t: F.cross_entropy(z, t.roll(1)))),
+    "labels as signs": ("targets-differ", lambda: pair(
+        lambda o, t: torch.relu(1 - o * (2 * t - 1)).mean(), hinge(1.0), BITS)),
+    "penalty on the weights": ("regularization", lambda: penalised(0.05, 0.025)),
+    "no penalty on the weights": ("regularization", lambda: penalised(0.05, 0.0)),
     "eps in the logarithm": ("eps", lambda: pair(cross_entropy(1e-3), cross_entropy(1e-7), DISTRIBUTIONS, softmax_net)),
     "clipped logarithm": ("eps", lambda: pair(cross_entropy(clip=0.2), cross_entropy(), DISTRIBUTIONS, softmax_net)),
 }  # fmt: skip

@@ -98,6 +98,7 @@ PLANTED = {
     "accumulator": (["initial-accumulator"], adagrad(), adagrad(initial_accumulator_value=0.1), 1),
     "ascent": (["sign"], sgd(), sgd(maximize=True), 1),
     "another optimizer": (["optimizer-kind"], adam(), sgd(), 2),
+    "a class without a rule": (["optimizer-kind"], adam(), lambda p: optim.Adafactor(p, 0.01), 2),
     "RMSprop's defaults": (
         ["learning-rate", "optimizer-betas", "optimizer-eps"], rmsprop(), rmsprop(1e-3, alpha=0.9, eps=1e-5), 1),
 }  # fmt: skip
@@ -126,6 +127,25 @@ def test_fixes_are_in_the_users_api():
 def test_another_kernel_of_the_same_optimizer_means_the_same(options):
     found = oracle.compare(stepped(adam()), stepped(adam(**options)))
     assert found.verdict is Meaning.SAME
+
+
+def test_one_learning_rate_over_all_steps_wins():
+    """Adam without bias correction, by hand: not a learning rate that changes from step to step."""
+
+    class Uncorrected(optim.Optimizer):
+        def __init__(self, parameters):
+            super().__init__(parameters, {})
+
+        @torch.no_grad()
+        def step(self):
+            for p in self.param_groups[0]["params"]:
+                kept = self.state[p] or {"m": torch.zeros_like(p), "v": torch.zeros_like(p)}
+                kept["m"], kept["v"] = 0.9 * kept["m"] + 0.1 * p.grad, 0.999 * kept["v"] + 0.001 * p.grad**2
+                self.state[p] = kept
+                p.sub_(0.01 * kept["m"] / (kept["v"].sqrt() + 1e-8))
+
+    found = oracle.compare(stepped(adam(), 3), stepped(Uncorrected, 3))
+    assert [c.code for c in found.causes] == ["bias-correction"]
 
 
 def test_learning_rate_inside_the_momentum_shows_when_it_changes():
