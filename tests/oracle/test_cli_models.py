@@ -91,7 +91,7 @@ def said(capsys, *arguments: str) -> tuple[int, str, str]:
         (["compare", "m:mine", "m:port", "--json", "models_of_cli.py/x.json"], "cannot write"),
         (
             ["compare", "a.trace", "m:port", "--input-a", "x.npy"],
-            "a recorded run with inputs of its own; leave out --inp",
+            "with inputs of its own; leave out --input-a",
         ),
         (["compare", "m:mine"], "Missing argument 'b'. Try `oracle --help`."),
         (["port", "m:mine", "m:number"], "not a function"),
