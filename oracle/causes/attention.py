@@ -97,18 +97,18 @@ def _variants(context: Context, attention: Attention) -> Iterator[Variant]:
         edits = attention.edit(functools.partial(_scaled, 1.0, other))
         yield Variant(_code(own, other), other.words, own.words, edits)
         if other.hidden is not None:
-            yield _late(attention, other)
+            yield _late(attention, other, other.hidden)
     if own.hidden is not None:
-        yield _late(attention, own)
+        yield _late(attention, own, own.hidden)
 
 
 def _scaled(factor: float, shift: Shift, scores: np.ndarray) -> np.ndarray:
     return softmax(shift.logits(factor * scores))
 
 
-def _late(attention: Attention, shift: Shift) -> Variant:
+def _late(attention: Attention, shift: Shift, hidden: np.ndarray) -> Variant:
     """The mask of `shift` after the softmax: the probabilities no longer sum to one."""
-    edits = attention.edit(lambda scores: np.where(shift.hidden, 0.0, softmax(scores)))
+    edits = attention.edit(lambda scores: np.where(hidden, 0.0, softmax(scores)))
     return Variant("attention-mask", f"{shift.words}, masked after the softmax", attention.shift.words, edits)
 
 

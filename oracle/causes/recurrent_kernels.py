@@ -57,7 +57,7 @@ class Row:
 class Operand:
     """Stacked gates, held by one leaf or by several side by side."""
 
-    parts: tuple[Part, ...] | tuple[Row, ...]
+    parts: tuple[Part | Row, ...]
 
     @property
     def leaves(self) -> set[int]:
@@ -194,8 +194,8 @@ def _separate(side: Side, uses: Uses, group: list[int], others: list[int]) -> It
             alike = len({s[1 - other] for s in of_kernel}) == 1 and sum(s[other] for s in of_kernel) == total
             outers = tuple(uses[i][0] for i in own)
             if alike and _meet(side, outers[0], inners[0]):
-                parts = (tuple(Part(i, k) for i in leaves) for leaves, k in ((own, other), (group, axis)))
-                yield Kernels(*(Operand(p) for p in parts), outers, inners)
+                kernel = Operand(tuple(Part(i, other) for i in own))
+                yield Kernels(kernel, Operand(tuple(Part(i, axis) for i in group)), outers, inners)
 
 
 def _meet(side: Side, outer: LoweredNode, inner: LoweredNode) -> bool:
