@@ -103,7 +103,19 @@ def rules_of(a: Network, b: Network) -> tuple[dict[str, Rule], dict[str, Rule]]:
     of_b = _rules(b, next(iter(of_a.values()), None))
     if of_b and declared(a.trace.layers.get("optimizer")) is None:
         of_a = _rules(a, next(iter(of_b.values())))
-    return of_a, of_b
+    return _as_written(a, of_a), _as_written(b, of_b)
+
+
+def _as_written(network: Network, rules: dict[str, Rule]) -> dict[str, Rule]:
+    """The rules with the learning rates that were written, where the fitted ones are these but for rounding."""
+    where = places(network)
+    known = scalars(network, where) if where is not None else ()
+
+    def written(rate: float) -> float:
+        same = (math.copysign(x, rate) for x in known if math.isclose(abs(rate), x, rel_tol=_SAME_NUMBER))
+        return next(same, rate)
+
+    return {name: replace(rule, rates=tuple(map(written, rule.rates))) for name, rule in rules.items()}
 
 
 def _rules(network: Network, other: Rule | None) -> dict[str, Rule]:

@@ -101,10 +101,14 @@ def words(rule: Rule, code: str) -> str:
     return coupling if code == "weight-decay-coupling" else texts[code]
 
 
+def has_one_rate(rule: Rule) -> bool:
+    """Whether the learning rate is the same in all steps."""
+    return all(math.isclose(r, rule.rates[0], rel_tol=_SAME_RATE) for r in rule.rates)
+
+
 def _rates(rule: Rule) -> str:
     numbers = [short(r) for r in rule.rates]
-    same = all(math.isclose(n, numbers[0], rel_tol=_SAME_RATE) for n in numbers)
-    return f"{numbers[0]:.4g}" if same else ", ".join(f"{n:.4g}" for n in numbers)
+    return f"{numbers[0]:.4g}" if has_one_rate(rule) else ", ".join(f"{n:.4g}" for n in numbers)
 
 
 def _decays(rule: Rule) -> Iterator[tuple[str, float]]:

@@ -18,7 +18,7 @@ from oracle.pairing import Pair
 from oracle.update_declared import is_foreign, shipped
 from oracle.update_fitting import Places, places, rules_of
 from oracle.update_rules import Rule, updates
-from oracle.update_words import differences, fix, switched, words
+from oracle.update_words import differences, fix, has_one_rate, switched, words
 
 # A respect that moves an update by less than this share of it has no part in the difference at this step.
 _NOTHING = 1e-10
@@ -99,7 +99,8 @@ def _parts(
     """The causes in the order that brings B nearest to A soonest, each with the edit for it and those before it."""
     rule_a, rule = rules
     step = pairs[0].step
-    codes = [code for code, _ in differences(*rules)]
+    steady = all(map(has_one_rate, rules))  # then it is the same where the learning rate stands
+    codes = [code for code, _ in differences(*rules) if not (code == "lr-in-momentum" and steady)]
     names = [p.name_b for p in pairs]
     wanted = np.concatenate([_wanted(context, p) for p in pairs])
     present = _updated(rule, where, context.b.run.values, step, names)
