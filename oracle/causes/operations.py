@@ -24,7 +24,7 @@ OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }  # fmt: skip
 
 
-@hypothesis(priority=34)
+@hypothesis(priority=40)
 def other_operation(context: Context) -> Iterator[Candidate]:
     """B combines two values by one operation; A by another."""
     wanted, side = Wanted(context), context.b
