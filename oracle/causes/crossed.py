@@ -45,7 +45,7 @@ class Heads:
         q, k, v = (self._exchanged(values[i], heads) for i in self.arrays)
         scores = self.scale * (q @ np.swapaxes(k, -1, -2))
         if self.causal:
-            scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+            scores = np.where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
         out = np.swapaxes(softmax(scores) @ v, 0, 2)
         return out.reshape(values[self.arrays[0]].shape[:-1] + out.shape[-1:])
 
@@ -124,7 +124,7 @@ def _heads(side: Side, attention: Attention) -> Iterator[Heads]:
 
 
 def _later(hidden: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    return ~np.tri(*hidden.shape[-2:], dtype=bool), hidden.shape
+    return np.tri(*hidden.shape[-2:]) == 0, hidden.shape
 
 
 def _square(side: Side, found: Heads) -> Iterator[Heads]:

@@ -154,7 +154,8 @@ def _multiplies_itself(side: Side, node: LoweredNode) -> bool:
     """Whether an array is multiplied by itself, transposed: a covariance."""
     if len(node.reals) != 2 or not any(word in node.node.op.lower() for word in _PRODUCTS):
         return False
-    return same_multiset(*(side.run.values[i] for i in node.reals))
+    left, right = (side.run.values[i] for i in node.reals)
+    return same_multiset(left, right)
 
 
 def _reduces(side: Side, node: LoweredNode) -> bool:

@@ -121,7 +121,9 @@ def _arguments(node: LoweredNode) -> dict[str, tuple[Path, Tree]]:
     """The literal arguments by name; by place where an operation without a lowering has no names for them."""
     if node.signature is not None:
         return arguments(node)
-    found = {f"argument {k + 1}": (("inputs", k), tree) for k, tree in enumerate(node.node.inputs)}
+    found: dict[str, tuple[Path, Tree]] = {
+        f"argument {k + 1}": (("inputs", k), tree) for k, tree in enumerate(node.node.inputs)
+    }
     found |= {name: (("attrs", name), tree) for name, tree in node.node.attrs.items()}
     return {name: (path, tree) for name, (path, tree) in found.items() if not any(True for _ in references(tree))}
 

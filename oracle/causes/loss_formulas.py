@@ -207,8 +207,8 @@ def _stages(a: Found, b: Found, size: int, squashed: bool) -> Iterator[Stage]:
         yield code, words, now
     if a.encoding != b.encoding:
         now = replace(now, encoding=a.encoding)
-        words = {"signed": "as -1 and 1", "": "as they are", "one-hot": "as classes"}
-        yield "targets-differ", f"targets are taken {words[a.encoding]} in {{A}}, {words[b.encoding]} in {{B}}", now
+        taken = {"signed": "as -1 and 1", "": "as they are", "one-hot": "as classes"}
+        yield "targets-differ", f"targets are taken {taken[a.encoding]} in {{A}}, {taken[b.encoding]} in {{B}}", now
     if not math.isclose(a.scale, b.scale, rel_tol=1e-6):
         now = replace(now, scale=a.scale)
         code, words = factor_code(a.scale / b.scale, np.ones(size))

@@ -108,7 +108,8 @@ def _by_data(side: Side, node: LoweredNode) -> bool:
 
 def _before(side: Side, node: LoweredNode) -> list[LoweredNode]:
     """What leads to the node's integers, nearest first."""
-    found, wanted = [], list(node.reads)
+    found: list[LoweredNode] = []
+    wanted = list(node.reads)
     while wanted and len(found) < _UPSTREAM:
         producer = side.producers.get(wanted.pop(0))
         if producer is not None:

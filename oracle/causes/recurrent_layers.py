@@ -236,7 +236,7 @@ def _rows(state: np.ndarray, held: np.ndarray) -> list[int]:
     flat = state.reshape(-1)
     near = CLOSE * max(float(np.max(np.abs(flat), initial=0.0)), 1e-30)
     rows = np.flatnonzero(np.abs(held[:, 0] - flat[0]) <= near)
-    return [int(k) for k in rows if np.max(np.abs(held[k] - flat)) <= near]
+    return [k for k in map(int, rows) if np.max(np.abs(held[k] - flat)) <= near]
 
 
 def conventions(kind: str) -> Iterator[Cell]:

@@ -27,8 +27,8 @@ class Shift:
         """Whether both hide the same scores."""
         if self.hidden is None or other.hidden is None:
             return self.hidden is other.hidden
-        one, two = np.broadcast_arrays(self.hidden, other.hidden)
-        return np.array_equal(one, two)
+        shape = np.broadcast_shapes(self.hidden.shape, other.hidden.shape)
+        return np.array_equal(np.broadcast_to(self.hidden, shape), np.broadcast_to(other.hidden, shape))
 
     def reshaped(self, shape: tuple[int, ...], own: tuple[int, ...]) -> "Shift":
         """The shift, of scores of the shape `own`, on scores of another shape."""

@@ -28,10 +28,16 @@ _SOON = 8
 _LARGE = 1_000_000
 _EXACT = 1e-11
 Form = Callable[[np.ndarray, float], np.ndarray]
+
+
+def _reciprocal(root: Form, s: np.ndarray, eps: float) -> np.ndarray:
+    return 1 / root(s, eps)
+
+
 _FORMS: dict[str, dict[str, Form]] = {
     "var": PLAIN,
     "root": ROOTS,
-    "reciprocal": {f"1 / ({name})": lambda s, e, f=f: 1 / f(s, e) for name, f in ROOTS.items()},
+    "reciprocal": {f"1 / ({name})": functools.partial(_reciprocal, f) for name, f in ROOTS.items()},
 }
 
 
