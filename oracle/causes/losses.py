@@ -109,8 +109,11 @@ def _stages(context: Context, readings: tuple[Reading, Reading], given: tuple, f
     (a, b), (shared, (weights_a, targets_a)) = readings, given
     stages: list[Stage] = []
     weights, targets, reading = b.weights, b.targets, b
-    # A sample that A leaves out may have any target there.
-    targets_a = np.where((weights_a == 0) & (weights != 0), targets, targets_a)
+    # A sample that one side leaves out may have any target there.
+    targets_a, targets = (
+        np.where((weights_a == 0) & (weights != 0), targets, targets_a),
+        np.where((weights_a != 0) & (weights == 0), targets_a, targets),
+    )
     if a.kind.name != b.kind.name or (a.argument == shared[0]) != (b.argument == shared[1]):
         code, words = _argument_code(context, readings, shared)
         reading = Reading(a.kind, _same_argument(context, a, shared), weights, targets)
