@@ -214,7 +214,8 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
         return "sort-order"
     if order.kind == "axes" and made is not None and "softmax" in made.node.op.lower():
         logits = side.run.values[made.reals[0]]
-        if logits.ndim == len(order.call[1]) and close(logits, logits.transpose(order.call[1])):  # type: ignore[arg-type]
+        axes = np.ravel(order.call[1])
+        if logits.ndim == axes.size and close(logits, logits.transpose(axes)):
             return "softmax-axis"  # of a symmetric array: the numbers are the same along either axis
     if order.kind in ("flip", "half-flip"):
         return "data-layout" if order.axis == _channel_axis(found.shape) else "reverse-direction"
