@@ -230,7 +230,8 @@ class Search:
 
         for candidate, exchanged in self._candidates(state, settled=settled):
             later = best is not None and candidate.priority > best[1].priority
-            if later and (settled(candidate.priority) or (candidate.transplant and not _vague(*best[1:]))):
+            known = best is not None and not _vague(*best[1:])
+            if later and (settled(candidate.priority) or (candidate.transplant and known)):
                 break
             if named and candidate.transplant:
                 break

@@ -112,15 +112,15 @@ def _heads(side: Side, attention: Attention) -> Iterator[Heads]:
     ):
         return
     if attention.level is None:
-        arrays = tuple(next(references(i)) for i in attention.node.node.inputs[:3])
-        if all(side.run.values[i].ndim == 4 for i in arrays) and attention.scale:
-            yield from _square(side, Heads(attention.node, arrays, attention.scale, causal))
+        q, k, v = (next(references(i)) for i in attention.node.node.inputs[:3])
+        if all(side.run.values[i].ndim == 4 for i in (q, k, v)) and attention.scale:
+            yield from _square(side, Heads(attention.node, (q, k, v), attention.scale, causal))
         return
     weighed = weighed_values(side, downstream(side, attention.node.outputs[0], _STEPS), attention.node.outputs[0])
     scored = queries_and_keys(side, attention)
     if weighed is not None and scored is not None:
-        (node, value), (q, k, scale) = weighed, scored
-        yield from _square(side, Heads(node, (q, k, value), scale, causal))
+        (node, v), (q, k, scale) = weighed, scored
+        yield from _square(side, Heads(node, (q, k, v), scale, causal))
 
 
 def _later(hidden: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:

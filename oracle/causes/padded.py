@@ -28,8 +28,8 @@ def zeros_on_padded_steps(context: Context) -> Iterator[Candidate]:
     values_a, values_b = context.a.run.values, context.b.run.values
     targets = [p.b if context.exchanged else p.a for p in context.pairs]
     waiting = dict.fromkeys([*targets, *(o for n in context.at_a.region[-_REGION:] for o in n.outputs)])
-    padded = [(i, _steps(values_a[i])) for i in waiting if values_a[i].ndim >= 3]
-    padded = [(i, keep) for i, keep in padded if keep is not None]
+    found = [(i, _steps(values_a[i])) for i in waiting if values_a[i].ndim >= 3]
+    padded = [(i, keep) for i, keep in found if keep is not None]
     for node in context.at_b.region[-_REGION:] if padded else ():
         for i, keep in padded:
             mask = _fitting(values_a[i], keep, values_b[node.outputs[0]])

@@ -52,7 +52,8 @@ class _Penalty:
     """What the loss of a step has of its weights alone: its value, its last node, and its form in words."""
 
     def __init__(self, side: Side, step: int) -> None:
-        self.value, self.node = 0.0, None
+        self.value = 0.0
+        self.node: LoweredNode | None = None
         self.words = "no penalty on the weights"
         known = differentiated(side, step)
         if known is None:

@@ -31,7 +31,9 @@ def other_rows(context: Context) -> Iterator[Candidate]:
                 continue
             rows = _numbered(context.b.run.values[table])
             ours = _looked_up(rows, context.b.run.values[node.outputs[0]])
-            for node_a in context.at_a.region[:_REGION] if ours is not None else ():
+            if ours is None:
+                continue
+            for node_a in context.at_a.region[:_REGION]:
                 theirs = _looked_up(rows, context.a.run.values[node_a.outputs[0]])
                 if theirs is not None and not _equal(ours, theirs):
                     yield _candidate(context, (node_a, node), table, (theirs, ours))
