@@ -75,14 +75,18 @@ def _left_out(context: Context) -> Iterator[Edits]:
     side = context.b
     for first in context.at_b.first[:1]:
         layer = [n for n in context.at_b.region if n.node.scope == first.node.scope]
-        leaves = {i for n in layer for i in n.reals if i not in side.producers}
+        kernels = [i for n in layer for i in n.reals if _is_kernel(side, i)]
         end = next((n for n in layer if _ends_layer(side, n)), None)
-        if end is None or any(side.run.values[i].ndim > 1 for i in leaves):
+        if end is None or kernels:
             continue
         made = side.run.values[end.outputs[0]]
         for i in first.reals:
             if context.matched(i) and side.run.values[i].size == made.size and i in side.producers:
                 yield replaced_output(end, functools.partial(_as_it_is, i, made.shape))
+
+
+def _is_kernel(side: Side, value: int) -> bool:
+    return side.network.trace.values[value].role == "parameter" and side.run.values[value].ndim > 1
 
 
 def _given(array: np.ndarray, _: Values) -> np.ndarray:

@@ -243,7 +243,8 @@ class Search:
             tried = Trial(state, candidate, exchanged).result(self.probe)
             if tried is None or (candidate.code in STRUCTURAL and entangled(state, tried)):
                 continue
-            chosen, tried = self._spread(state, (candidate, exchanged), in_layout(tried))
+            needed, tried = self._needed(state, (candidate, exchanged), in_layout(tried))
+            chosen, tried = self._spread(state, (needed, exchanged), tried)
             nearer = tried.remaining <= state.remaining
             if not nearer and (state.stage.kind != "outputs" or tried.remaining > _FARTHEST * state.remaining):
                 continue
@@ -269,6 +270,22 @@ class Search:
                 self._record(turned(candidate) if exchanged else candidate, state, found)
                 return found
         return None
+
+    def _needed(self, state: State, proposed: tuple[Candidate, bool], tried: State) -> tuple[Candidate, State]:
+        """Of joint causes, those without which fewer values come into line, and the state after them.
+
+        Edits of one node build on each other: all of them are needed.
+        """
+        candidate, exchanged = proposed
+        parts = (replace(candidate, also=()), *candidate.also)
+        places = [i for part in parts for i in (*part.edits.nodes, *part.edits.leaves)]
+        for part in parts if candidate.also and len(set(places)) == len(places) else ():
+            first, *others = (p for p in parts if p is not part)
+            fewer = replace(first, priority=candidate.priority, also=tuple(others))
+            found = Trial(state, fewer, exchanged).result(self.probe)
+            if found is not None and state.lined_up(found) >= state.lined_up(tried):
+                return self._needed(state, (fewer, exchanged), in_layout(found))
+        return candidate, tried
 
     def _spread(self, state: State, proposed: tuple[Candidate, bool], tried: State) -> tuple[Candidate, State]:
         """The candidate at all alike operations where that brings more into line, and the state after it."""

@@ -4,7 +4,9 @@ An edit is first tried on the few nodes that follow it, then on all that its tar
 it brings into line are few, it must hold for other inputs too: a coincidence does not survive them.
 """
 
+import itertools
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,14 +14,15 @@ import numpy as np
 
 from oracle.alignment import Alignment, Digest, Divergence, Side, align, difference, divergence, norm
 from oracle.causes import After, Candidate, Context
+from oracle.lowered import LoweredNode
 from oracle.network import Edits, Run, Values
 from oracle.noise import means_the_same
 from oracle.pairing import Pair
 from oracle.unfit import attempt
 
 FINE = 2.0**-44
-# How many nodes after the divergence, and kinds of nodes after an edit, are looked at before the whole network is; and
-# how many nodes at most.
+# How many kinds of nodes after an edit, and after the divergence, are looked at before the whole network is; and how
+# many nodes at most.
 _NEAR, _FAR = 60, 400
 # A transplanted value must bring one of so many following nodes into line.
 _SOON = 12
@@ -149,9 +152,19 @@ class State:
         )
 
 
+def _near(nodes: Iterable[LoweredNode]) -> Iterator[LoweredNode]:
+    """The first nodes of so many kinds: the steps of an unrolled recurrence, which repeat themselves, count once."""
+    kinds: set[tuple[str, str]] = set()
+    for node in itertools.islice(nodes, _FAR):
+        yield node
+        kinds.add((node.node.scope, node.node.op))
+        if len(kinds) >= _NEAR:
+            return
+
+
 def _open(side: Side, at: Divergence, targets: list[int]) -> dict[int, list[Digest]]:
     found: dict[int, list[Digest]] = {}
-    for i in dict.fromkeys([*(o for n in at.region[:_NEAR] for o in n.outputs), *targets]):
+    for i in dict.fromkeys([*(o for n in _near(at.region) for o in n.outputs), *targets]):
         digest = side.digest(i)
         if digest is not None:
             found.setdefault(digest.size, []).append(digest)
@@ -191,18 +204,13 @@ class Trial:
         skipped = self.candidate.transplant
         if self.candidate.tested or not seeds.nodes.keys().isdisjoint(self._ends()):
             return True
-        kinds: set[tuple[str, str]] = set()
+        walk = self.side.network.walk(values, self.before | seeds, seeds, self.within)
         with np.errstate(all="ignore"):
-            for seen, node in enumerate(
-                self.side.network.walk(values, self.before | seeds, seeds, self.within), start=1
-            ):
+            for node in itertools.islice(walk, _SOON) if skipped else _near(walk):
                 if not (skipped and node.node.index in seeds.nodes):
                     made = (values[o] for o in node.outputs)
                     if any(self._waits(waiting, array) for array in made):
                         return True
-                kinds.add((node.node.scope, node.node.op))  # the steps of a recurrence repeat themselves
-                if (seen >= _SOON) if skipped else (len(kinds) >= _NEAR or seen >= _FAR):
-                    return False
         return False
 
     def _ends(self) -> set[int]:
