@@ -153,7 +153,7 @@ def _others(context: Context, wanted: Wanted, made: tuple, read: tuple, known: t
             yield _candidate((node, wanted.node(found)), edits, (present, (other, other_axes)))
 
 
-@hypothesis(priority=15)
+@hypothesis(priority=10)
 def masked_pooling(context: Context) -> Iterator[Candidate]:
     """B pools all steps of a sequence; A leaves the padded ones out."""
     wanted = Wanted(context)
