@@ -36,7 +36,7 @@ def other_pool(context: Context) -> Iterator[Candidate]:
             if len(other.axes) == len(window.axes) and of_a != of_b:
                 yield _as_there(context, window, other)
         single = replace(window, kernel=(1,) * len(window.axes), pads=((0, 0),) * len(window.axes))
-        if any(k > 1 for k in window.kernel):  # every so many elements, whatever takes them
+        if any(k > 1 for k in window.stride):  # every so many elements, whatever takes them; else there is no pool
             yield _as_there(context, window, single)
 
 
