@@ -39,7 +39,7 @@ def _causes(causes: Sequence["Cause"]) -> Iterator[str]:
     kinds = {c.target for c in causes if c.target}
     for c in causes[:_CAUSES]:
         of = f" of {_FOLLOWED.get(c.target, c.target)}" if len(kinds) > 1 and c.target else ""
-        yield f"  {c.code} ({_share(c)}{of} explained, residual {c.residual:.2g}): {c.detail}"
+        yield f"  {c.code} (share {_share(c)}{of}, residual {c.residual:.2g}): {c.detail}"
         yield from (f"    {line}" for line in c.fix.splitlines())
     if causes[_CAUSES:]:
         rest = ", ".join(f"{c.code} ({_share(c)})" for c in causes[_CAUSES:])

@@ -16,6 +16,7 @@ import numpy as np
 
 from oracle.alignment import CLOSE, Divergence, Side
 from oracle.causes import Candidate, candidates, place
+from oracle.causes.transplant import unproved
 from oracle.causes.wrong_gradient import Held
 from oracle.comparison import Cause
 from oracle.lookahead import behind
@@ -199,6 +200,10 @@ class Search:
     def _leave_open(self, state: State) -> None:
         found = (("A", state.at_a), ("B", state.at_b))
         self.open += tuple(f"{name}: {place(node)}" for name, at in found for node in at.first[:3])
+        candidate = unproved(state.context(exchanged=False))
+        if candidate is not None:
+            kind, left = state.stage.kind, state.remaining
+            note(self.causes, candidate, Proof(0.0, left, left, kind, reproduction(state, state)))
 
     def _carry(self, state: State) -> None:
         """Give B's targets A's numbers where they still differ, so that what follows is compared on its own."""
@@ -218,6 +223,8 @@ class Search:
 
     def _step(self, state: State, banned: list[Candidate], named: bool = False) -> tuple[Candidate, State] | None:
         """The best proved hypothesis at the first divergence, and the state after it; `named`: no mere transplant."""
+        if self._late():
+            return None
         repeated = self._repeated(state, banned)
         if repeated is not None:
             return repeated
@@ -235,8 +242,7 @@ class Search:
                 break
             if named and candidate.transplant:
                 break
-            if time.monotonic() > self.deadline:
-                self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
+            if self._late():
                 break
             if any(alike(candidate, other) for other in banned) or (candidate.transplant and state.tolerance == FINE):
                 continue
@@ -286,6 +292,12 @@ class Search:
             if found is not None and state.lined_up(found) >= state.lined_up(tried):
                 return self._needed(state, (fewer, exchanged), in_layout(found))
         return candidate, tried
+
+    def _late(self) -> bool:
+        late = time.monotonic() > self.deadline
+        if late:
+            self._say("the search ran out of time: hypotheses about the first open nodes were left untried")
+        return late
 
     def _spread(self, state: State, proposed: tuple[Candidate, bool], tried: State) -> tuple[Candidate, State]:
         """The candidate at all alike operations where that brings more into line, and the state after it."""

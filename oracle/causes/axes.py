@@ -214,7 +214,7 @@ def _code(context: Context, read: tuple[LoweredNode, int], found: _Found) -> str
         return "sort-order"
     if order.kind == "axes" and made is not None and "softmax" in made.node.op.lower():
         logits = side.run.values[made.reals[0]]
-        axes = np.ravel(order.call[1])
+        axes = np.ravel(np.asarray(order.call[1], int))
         if logits.ndim == axes.size and close(logits, logits.transpose(axes)):
             return "softmax-axis"  # of a symmetric array: the numbers are the same along either axis
     if order.kind in ("flip", "half-flip"):

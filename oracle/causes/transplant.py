@@ -24,7 +24,7 @@ from oracle.causes.factors import name_factor
 from oracle.causes.relations import relate
 from oracle.formulas import formula
 from oracle.lowered import LoweredNode
-from oracle.network import Values
+from oracle.network import Edits, Values
 
 # How deep into either divergent region a pair is looked for.
 _REACH = 40
@@ -114,6 +114,26 @@ def transplanted(context: Context) -> Iterator[Candidate]:
             detail=_formulas(context, cut),
             transplant=True,
         )
+
+
+def unproved(context: Context) -> Candidate | None:
+    """The place where the meanings part, with both formulas, where no edit that was tried brings it into line."""
+    ends = ((p.b, p.a) if context.exchanged else (p.a, p.b) for p in context.pairs)
+    target_a, target_b = next(ends)
+    node_a = next(iter(context.at_a.first), context.a.producers.get(target_a))
+    node_b = next(iter(context.at_b.first), context.b.producers.get(target_b))
+    if node_a is None or node_b is None:
+        return None
+    a, b = formula(context.a, node_a, context.at_a), formula(context.b, node_b, context.at_b)
+    return Candidate(
+        "unknown-semantics",
+        Edits(),
+        node_a,
+        node_b,
+        fix_a=f"compare what follows {place(node_a)} with the other model",
+        fix_b=f"compare what follows {place(node_b)} with the other model",
+        detail=f"nothing that was tried explains what remains from here on: {{A}} computes {a}; {{B}} computes {b}",
+    )
 
 
 def _constant(array: np.ndarray, _: Values) -> np.ndarray:

@@ -15,7 +15,7 @@ def test_the_identity_comes_first_then_the_verdict_then_the_cause_and_both_fixes
     lines = str(comparison(1)).splitlines()
     assert lines[0].startswith("fc1: |a - b| = 0.01 = semantics 0.009 + rounding(a) 0.002 - rounding(b) 0.001")
     assert lines[1] == "DIFFERENT MEANING"
-    assert lines[2] == "  eps (60.0% explained, residual 0.5): eps: 0.001 in A, 1e-01 in B"
+    assert lines[2] == "  eps (share 60.0%, residual 0.5): eps: 0.001 in A, 1e-01 in B"
     assert [line.strip()[:2] for line in lines[3:5]] == ["A:", "B:"]
 
 
@@ -28,7 +28,7 @@ def test_it_fits_a_screen(causes, steps):
 
 def test_causes_beyond_the_first_are_named_with_their_shares():
     said = str(comparison(8))
-    assert said.count("explained, residual") == 5
+    assert said.count("residual") == 5
     assert "  and eps (8.0%), eps (6.7%), eps (5.7%): the page and to_json have their fixes" in said
 
 
@@ -55,8 +55,8 @@ def test_shares_name_their_targets_where_there_are_several():
     found = comparison(2)
     causes = (found.causes[0], replace(cause(1), target="parameters"))
     said = str(replace(found, causes=causes))
-    assert "eps (60.0% of outputs explained" in said
-    assert "eps (40.0% of weights explained" in said
+    assert "eps (share 60.0% of outputs," in said
+    assert "eps (share 40.0% of weights," in said
 
 
 def test_an_operation_beyond_its_budget_is_named():
