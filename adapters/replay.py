@@ -26,7 +26,7 @@ def script(trace: Trace, node: Node, path: str = "run.trace") -> str:
     return f"""# {place}: operation {node.index} of a recorded run of {trace.framework} {trace.version}
 import oracle
 from oracle.adapters.replay import results
-from oracle.replaying import report
+from oracle.explanations.replaying import report
 {framework.IMPORTS}
 
 trace = oracle.load_trace({path!r})  # written by oracle.save_trace(trace, {path!r})

@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from oracle.attribution import attribute
-from oracle.explaining import explain
-from oracle.network import Network, target_values
+from oracle.explanations.attribution import attribute
+from oracle.explanations.explaining import explain
+from oracle.networks.network import Network, target_values
 
 DEPTHS = (10, 30, 100, 300, 1000)
 BARS = {"recording": 2.0, "local truth": 2.0, "full attribution": 5.0}

@@ -18,7 +18,7 @@ import jinja2
 from pictures import picture
 from tables import FILTERS, study_table, top_table
 
-from oracle.manifest import cpu, versions
+from oracle.audits.manifest import cpu, versions
 
 DOCS = Path(__file__).parent
 EXAMPLES = DOCS.parent / "examples"

@@ -9,7 +9,7 @@ from typing import Any
 from study import Study, keras_policy, normal
 
 import oracle
-from oracle.explanation import NodeReport
+from oracle.explanations.explanation import NodeReport
 from oracle.trace import Trace
 
 X, Y = normal(4, 10, 1), normal(4, 1, seed=1)

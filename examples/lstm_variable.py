@@ -4,7 +4,7 @@ import numpy as np
 from study import Study, keras_policy, normal
 
 import oracle
-from oracle.explanation import Explanation, NodeReport
+from oracle.explanations.explanation import Explanation, NodeReport
 from oracle.trace import Trace
 
 LENGTHS = (7, 5, 3, 2)

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 import oracle
-from oracle.explanation import Explanation
+from oracle.explanations.explanation import Explanation
 from oracle.trace import Trace
 
 FORMATS = ("float32", "bfloat16")

@@ -5,17 +5,17 @@ from typing import Any
 
 # Each verb is imported when it is first named: `import oracle` loads no framework and no JAX.
 _VERBS = {
-    "truth": "oracle.ask",
-    "audit": "oracle.run",
-    "check": "oracle.checking",
-    "record": "oracle.recording",
-    "explain": "oracle.explaining",
-    "compare": "oracle.comparing",
-    "assert_same_meaning": "oracle.asserting",
-    "plan_precision": "oracle.precision_planning",
-    "port": "oracle.porting",
-    "load_trace": "oracle.tracefile",
-    "save_trace": "oracle.tracefile",
+    "truth": "oracle.audits.ask",
+    "audit": "oracle.audits.run",
+    "check": "oracle.checks.checking",
+    "record": "oracle.recordings.recording",
+    "explain": "oracle.explanations.explaining",
+    "compare": "oracle.comparisons.comparing",
+    "assert_same_meaning": "oracle.comparisons.asserting",
+    "plan_precision": "oracle.precision.planning",
+    "port": "oracle.ports.porting",
+    "load_trace": "oracle.recordings.tracefile",
+    "save_trace": "oracle.recordings.tracefile",
 }
 
 __all__ = [

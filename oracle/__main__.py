@@ -1,5 +1,5 @@
 """`python -m oracle`."""
 
-from oracle.cli import main
+from oracle.commands.cli import main
 
 main()

@@ -25,8 +25,8 @@ import numpy as np
 OUR_FOLDERS = (os.path.dirname(__file__) + os.sep, str(Path(__file__).parents[1] / "adapters") + os.sep)
 """Where no line of a user's program lies: the installed package, and the adapters' folder of a checkout."""
 
-COMMAND_LINE = os.path.join(os.path.dirname(__file__), "cli")
-"""How the paths of our command line's modules begin: what called them is no line of the user's either."""
+COMMAND_LINE = os.path.join(os.path.dirname(__file__), "commands")
+"""How the paths of our command line begin: what called it is no line of the user's either."""
 
 Tree = Any
 """A JSON literal, or a list or object of trees; `{"value": id}` stands for an array."""

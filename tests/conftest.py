@@ -23,4 +23,4 @@ def _mistakes_of_hypotheses_fail(monkeypatch):
     def fail(what, error):
         raise error
 
-    monkeypatch.setattr("oracle.unfit.mistaken", fail)
+    monkeypatch.setattr("oracle.networks.unfit.mistaken", fail)

@@ -13,8 +13,8 @@ import torch
 from keras import layers
 from torch import nn
 
-from oracle.comparing import compare
-from oracle.porting import port
+from oracle.comparisons.comparing import compare
+from oracle.ports.porting import port
 
 IMAGE = (0, 3, 1, 2)
 

@@ -1,6 +1,6 @@
 """Comparisons made up for what shows them: any number of causes, nodes, targets, steps, names of any length."""
 
-from oracle.comparison import Accused, Cause, Comparison, DriftPart, DriftStep, Line, Meaning, Part, Target
+from oracle.comparisons.comparison import Accused, Cause, Comparison, DriftPart, DriftStep, Line, Meaning, Part, Target
 
 LONG = "encoder.layers.11.self_attention.output.dense." + "a_very_long_name_that_nobody_should_have_chosen" * 3
 NASTY = "<script>alert(1)</script>&[bold]"

@@ -10,14 +10,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from oracle.checking import CheckResult, check
-from oracle.inputs import generate
-from oracle.metric import measure
+from oracle.audits.inputs import generate
+from oracle.checks.checking import CheckResult, check
+from oracle.judgements.metric import measure
+from oracle.judgements.verdict import judge
 from oracle.reference.formats import format_named
 from oracle.reference.operation import get_operation
 from oracle.reference.true_value import budget_of, true_value
 from oracle.types import Verdict
-from oracle.verdict import judge
 
 FLOAT32 = format_named("float32")
 LEGAL = (Verdict.CORRECT, Verdict.WITHIN_BUDGET)

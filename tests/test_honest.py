@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oracle.inputs import cotangents, generate
-from oracle.metric import measure
+from oracle.audits.inputs import cotangents, generate
+from oracle.judgements.metric import measure
+from oracle.judgements.verdict import judge
 from oracle.reference.formats import format_named
 from oracle.reference.operation import get_operation, operations
 from oracle.reference.program import vjp
 from oracle.reference.true_value import budget_of, program_of, true_value
 from oracle.types import Verdict
-from oracle.verdict import judge
 
 OPERATIONS = operations()
 FLOAT32 = format_named("float32")

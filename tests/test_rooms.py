@@ -80,12 +80,12 @@ def test_every_room_has_files(room):
 @pytest.mark.parametrize(
     ("room", "source"),
     [
-        ("oracle.reference", "from oracle.metric import measure"),
+        ("oracle.reference", "from oracle.judgements.metric import measure"),
         ("oracle.reference", "def f():\n    import torch"),
-        ("oracle.adapters", "from oracle.verdict import judge"),
+        ("oracle.adapters", "from oracle.judgements.verdict import judge"),
         ("oracle.adapters", "import torch"),
         ("oracle.reports", "from oracle.reference.formats import FORMATS"),
-        ("oracle.reports", "def f():\n    from oracle.run import audit"),
+        ("oracle.reports", "def f():\n    from oracle.audits.run import audit"),
         ("oracle", "import tensorflow as tf"),
         ("oracle", "def f():\n    import keras"),
         ("oracle", "from reference.formats import FORMATS"),

@@ -187,7 +187,7 @@ def measure(name: str, train: bool) -> dict[str, Any]:
 
 def compare_port(port: Port, train: bool = False, **options: Any) -> Any:
     """`oracle.compare` of the torch and the Keras side; with `train`, mean squared error and its gradients too."""
-    from oracle.comparing import compare
+    from oracle.comparisons.comparing import compare
 
     port.torch.train(train)
     if not train:

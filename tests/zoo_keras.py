@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.explaining import explain
+from oracle.explanations.explaining import explain
 from oracle.reference.lowerings import lowering
 from oracle.trace import Trace
 

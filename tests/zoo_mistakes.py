@@ -10,7 +10,7 @@ import zoo_mistakes_recurrent
 import zoo_mistakes_windows
 from zoo_registry import MISTAKES
 
-from oracle.comparing import compare
+from oracle.comparisons.comparing import compare
 
 __all__ = ["MISTAKES", "compare_mistake"]
 

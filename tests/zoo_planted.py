@@ -246,6 +246,6 @@ def _fits(name: str, spec: Spec, at: int) -> bool:
 
 def found_codes(case: Planted) -> tuple[str, ...]:
     """What `compare` names."""
-    from oracle.comparing import compare
+    from oracle.comparisons.comparing import compare
 
     return tuple(c.code for c in compare(case.a, case.b, inputs_a=case.x_a, inputs_b=case.x_b, budgets=False).causes)

@@ -8,7 +8,7 @@ import numpy as np
 from asking import normal
 
 import oracle
-from oracle.comparison import Comparison
+from oracle.comparisons.comparison import Comparison
 
 
 @dataclass(frozen=True)

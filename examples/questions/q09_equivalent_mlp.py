@@ -4,7 +4,7 @@ import numpy as np
 from asking import normal, show
 
 import oracle
-from oracle.comparison import Comparison
+from oracle.comparisons.comparison import Comparison
 
 X = normal(32, 784)
 LABELS = np.random.default_rng(1).integers(0, 10, 32)

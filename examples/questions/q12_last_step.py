@@ -5,7 +5,7 @@ from typing import Any
 from asking import normal, show
 
 import oracle
-from oracle.comparison import Comparison
+from oracle.comparisons.comparison import Comparison
 from oracle.errors import OracleError
 
 

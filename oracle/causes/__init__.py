@@ -3,12 +3,11 @@
 A module of this package registers hypotheses with `hypothesis`; the package is walked on first use. A hypothesis
 looks at a `Context`, the place where the meanings part, and proposes `Candidate`s: an edit of network B that would
 make it mean what A means, the cause's code, and the fix on either side in the user's own API. It proves nothing: the
-engine (`oracle.comparing`) applies the edit and accepts it only if the values of B then equal those of A.
+engine (`oracle.comparisons.comparing`) applies the edit and accepts it only if the values of B then equal those of A.
 """
 
 import functools
 import importlib
-import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from oracle.alignment import Alignment, Divergence, Side, same_multiset
-from oracle.lowered import LoweredNode, lower
-from oracle.network import Edits, Values
-from oracle.reference.lowerings import lowering
-from oracle.trace import Layer, Node, Tree, references
-from oracle.unfit import attempt
+from oracle.alignments.alignment import Alignment, Divergence, Side, same_multiset
+from oracle.networks.lowered import LoweredNode, lower
+from oracle.networks.network import Edits, Values
+from oracle.networks.unfit import attempt
+from oracle.trace import Layer, Node
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,8 @@ def hypothesis(priority: int = 50) -> Callable[[Hypothesis], Hypothesis]:
 
 @functools.cache
 def _discover() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
 
 
 def candidates(
@@ -136,16 +134,6 @@ def layer_of(side: Side, node: LoweredNode) -> Layer | None:
             return layers[scope]
         scope = scope.rpartition(".")[0] if "." in scope else scope.rpartition("/")[0]
     return layers.get("")
-
-
-def place(node: LoweredNode | None) -> str:
-    """`node` as a reader finds it: operation, layer path, source line."""
-    if node is None:
-        return ""
-    n = node.node
-    return " ".join(
-        part for part in (n.op, f"in {n.scope}" if n.scope else "", f"({n.source})" if n.source else "") if part
-    )
 
 
 def replaced_node(side: Side, node: LoweredNode, changed: Node) -> Edits:
@@ -187,59 +175,3 @@ class After:
 def after(side: Side, node: LoweredNode, function: Callable[[np.ndarray], np.ndarray]) -> Edits:
     """The edit that applies `function` to the node's first real output."""
     return Edits(nodes={node.node.index: After(node.outputs[0], function, functools.partial(side.network.apply, node))})
-
-
-def arguments(node: LoweredNode) -> dict[str, tuple["Path", Tree]]:
-    """The literal arguments of `node` by the names of its lowering, defaults included: `{name: (path, literal)}`."""
-    if node.signature is None:
-        return {}
-    known = lowering(node.signature.framework, node.signature.op)
-    assert known is not None
-    found: dict[str, tuple[Path, Tree]] = {}
-    for place_, parameter in enumerate(inspect.signature(known.define).parameters.values()):
-        if place_ < len(node.node.inputs) and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            found[parameter.name] = (("inputs", place_), node.node.inputs[place_])
-        elif parameter.default is not parameter.empty:
-            found[parameter.name] = (("attrs", parameter.name), parameter.default)
-    found.update({name: (("attrs", name), value) for name, value in node.node.attrs.items()})
-    return {name: (path, value) for name, (path, value) in found.items() if not any(True for _ in references(value))}
-
-
-Path = tuple[str | int, ...]
-
-
-def numbers(node: LoweredNode) -> Iterator[tuple[Path, float]]:
-    """Every literal number of the node with its path: ("attrs", "eps") or ("inputs", 2, 0)."""
-    yield from _numbers(("inputs",), list(node.node.inputs))
-    yield from _numbers(("attrs",), dict(node.node.attrs), top=True)
-
-
-def _numbers(path: Path, tree: Tree, top: bool = False) -> Iterator[tuple[Path, float]]:
-    if isinstance(tree, bool):
-        return
-    if isinstance(tree, int | float):
-        yield path, float(tree)
-    elif isinstance(tree, list | tuple):
-        for i, part in enumerate(tree):
-            yield from _numbers((*path, i), part)
-    elif isinstance(tree, dict) and (top or tree.keys() != {"value"}):
-        for key, part in tree.items():
-            yield from _numbers((*path, key), part)
-
-
-def with_literal(node: Node, path: Path, value: Tree) -> Node:
-    """`node` with the literal at `path` (as `numbers` gives it) replaced."""
-
-    root, *rest = path
-    if root == "inputs":
-        return replace(node, inputs=tuple(_with(list(node.inputs), rest, value)))
-    return replace(node, attrs=_with(dict(node.attrs), rest, value))
-
-
-def _with(tree: Tree, path: list[str | int], value: Tree) -> Tree:
-    if not path:
-        return value
-    key, *rest = path
-    copy = dict(tree) if isinstance(tree, dict) else list(tree)
-    copy[key] = _with(copy[key], rest, value) if rest else value  # type: ignore[index]
-    return copy

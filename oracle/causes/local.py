@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from oracle.alignment import CLOSE, Digest, Side
+from oracle.alignments.alignment import CLOSE, Digest, Side
 from oracle.causes import Context
-from oracle.lowered import LoweredNode
-from oracle.network import Edits, Values
+from oracle.networks.lowered import LoweredNode
+from oracle.networks.network import Edits, Values
 
 Compute = Callable[[Values], np.ndarray]
 

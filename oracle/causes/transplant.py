@@ -18,13 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oracle.alignment import Side
-from oracle.causes import Candidate, Context, after, hypothesis, place, replaced_output
-from oracle.causes.factors import name_factor
-from oracle.causes.relations import relate
-from oracle.formulas import formula
-from oracle.lowered import LoweredNode
-from oracle.network import Edits, Values
+from oracle.alignments.alignment import Side
+from oracle.alignments.formulas import formula
+from oracle.causes import Candidate, Context, after, hypothesis, replaced_output
+from oracle.causes.arithmetic.factors import name_factor
+from oracle.causes.arithmetic.relations import relate
+from oracle.networks.lowered import LoweredNode
+from oracle.networks.network import Edits, Values
+from oracle.networks.node_reading import place
 
 # How deep into either divergent region a pair is looked for.
 _REACH = 40

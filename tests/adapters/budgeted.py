@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from oracle.lowered import is_real, real_program
-from oracle.network import Network
+from oracle.networks.lowered import is_real, real_program
+from oracle.networks.network import Network
 from oracle.reference.budget import rounding_budget
 from oracle.reference.evaluate import evaluate
 from oracle.reference.formats import format_named

@@ -83,7 +83,7 @@ def main():
     import keras
 
     from oracle.adapters.record_keras import record_keras
-    from oracle.explaining import explain
+    from oracle.explanations.explaining import explain
 
     call = keras.Layer.__call__
     model, plain = compiled(), compiled()

@@ -7,7 +7,7 @@ import pytest
 from adapters.budgeted import overspent
 
 from oracle.adapters.record_jax import record_jax
-from oracle.explaining import explain
+from oracle.explanations.explaining import explain
 
 X = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
 PARAMETERS = {

@@ -5,7 +5,7 @@ import pytest
 from adapters.budgeted import overspent
 
 from oracle.adapters.record_tensorflow import record_tensorflow
-from oracle.explaining import explain
+from oracle.explanations.explaining import explain
 
 tf = pytest.importorskip("tensorflow")
 backprop = pytest.importorskip("tensorflow.python.eager.backprop")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from oracle.network import Network
-from oracle.recording import record
+from oracle.networks.network import Network
+from oracle.recordings.recording import record
 
 torch = pytest.importorskip("torch")
 

@@ -10,8 +10,8 @@ import pytest
 
 import oracle
 from oracle.adapters.replay import script
-from oracle.replaying import report
-from oracle.tracefile import load_trace
+from oracle.explanations.replaying import report
+from oracle.recordings.tracefile import load_trace
 
 
 def replay(trace, path, least=0.9):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oracle.comparison import Meaning
+from oracle.comparisons.comparison import Meaning
 
 FOLDER = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (FOLDER / "examples" / "questions").glob("q*.py"))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import study
 
-from oracle.attribution import total_error
-from oracle.network import Network, target_values
+from oracle.explanations.attribution import total_error
+from oracle.networks.network import Network, target_values
 
 FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem != "study")

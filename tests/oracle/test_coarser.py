@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import oracle
-from oracle.comparison import Meaning
+from oracle.comparisons.comparison import Meaning
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from oracle.inputs import generate
+from oracle.audits.inputs import generate
 from oracle.reference.formats import FORMATS
 from oracle.reference.operation import operations
 from oracle.reference.plain import evaluate_plain

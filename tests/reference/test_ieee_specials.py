@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from oracle.inputs import generate
+from oracle.audits.inputs import generate
 from oracle.reference.formats import format_named
 from oracle.reference.operation import get_operation
 from oracle.reference.true_value import true_value

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from synthetic_comparisons import LONG, NASTY, accused, comparison
 
-from oracle.comparison import Meaning
+from oracle.comparisons.comparison import Meaning
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WINDOWS = {"desk": (1280, 900), "phone": (390, 844)}

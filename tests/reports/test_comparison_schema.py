@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from synthetic_comparisons import accused, comparison
 
-from oracle.comparison import Accused, Cause, Comparison, DriftPart, DriftStep, Line, Part, Target
+from oracle.comparisons.comparison import Accused, Cause, Comparison, DriftPart, DriftStep, Line, Part, Target
 from oracle.errors import OracleError
 from oracle.reports.schema import schema, validate
 

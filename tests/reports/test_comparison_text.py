@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from synthetic_comparisons import NASTY, accused, cause, comparison, target
 
-from oracle.comparison import Meaning
+from oracle.comparisons.comparison import Meaning
 
 SCREEN = 45
 

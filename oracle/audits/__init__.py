@@ -1,0 +1,1 @@
+"""Every operation asked of every framework, and one question asked of all."""

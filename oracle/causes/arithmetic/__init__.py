@@ -1,0 +1,1 @@
+"""Numbers and elementwise functions: factors, literals, reductions, activations, rounding."""

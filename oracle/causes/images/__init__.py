@@ -1,0 +1,1 @@
+"""Convolutions, pools and resizing: windows, padding, strides, kernels."""

@@ -1,0 +1,1 @@
+"""Norms and their modes: axes, measures, guards from zero, running statistics."""

@@ -1,0 +1,1 @@
+"""Weights that differ, and weights in another order."""

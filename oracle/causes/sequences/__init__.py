@@ -1,0 +1,1 @@
+"""Sequences: recurrent layers, attention, positions, embeddings, masks."""

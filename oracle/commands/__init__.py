@@ -1,0 +1,1 @@
+"""The command line: every verb reads its arguments here and does its work elsewhere."""

@@ -1,0 +1,1 @@
+"""Two runs compared: semantics plus rounding, the causes searched, proved and accused."""

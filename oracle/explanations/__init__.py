@@ -1,0 +1,1 @@
+"""Which operation made how much of the final error."""

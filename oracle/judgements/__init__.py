@@ -1,0 +1,1 @@
+"""How far an answer is from the truth, and what that means: errors in ulp, budgets, verdicts."""

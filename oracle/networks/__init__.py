@@ -1,0 +1,1 @@
+"""A recorded run as a program in exact arithmetic: every node's meaning, and edits of it."""

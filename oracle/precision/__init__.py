@@ -1,0 +1,1 @@
+"""What a lower precision would do to each operation, predicted and run."""
