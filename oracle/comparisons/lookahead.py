@@ -80,7 +80,7 @@ def _left_out(context: Context) -> Iterator[Edits]:
         if end is None or kernels:
             continue
         made = side.run.values[end.outputs[0]]
-        for i in first.reals:
+        for i in dict.fromkeys(i for n in layer for i in n.reals):
             if context.matched(i) and side.run.values[i].size == made.size and i in side.producers:
                 yield replaced_output(end, functools.partial(_as_it_is, i, made.shape))
 
