@@ -31,8 +31,8 @@ def other_activation(context: Context) -> Iterator[Candidate]:
             for name_a, node_a in _known(context.a, x_a, context.at_a.region[:_REGION]):
                 if name_a == name_b or "identity" in (name_a, name_b):
                     continue
-                if not _one_too_many(context.b, x_b, node_b, name_a) and not _one_too_many(
-                    context.a, x_a, node_a, name_b
+                if not _one_too_many(context.b, x_b, node_b, (name_b, name_a)) and not _one_too_many(
+                    context.a, x_a, node_a, (name_a, name_b)
                 ):
                     candidate = _candidate(context, x_b, (node_a, name_a), (node_b, name_b))
                     if candidate.code != "operation" or goes_on(context, wanted, candidate.edits, node_b):
@@ -52,8 +52,12 @@ def _candidate(context: Context, x_b: int, a: tuple[LoweredNode, str], b: tuple[
     )
 
 
-def _one_too_many(side: Side, x: int, node: LoweredNode, name: str) -> bool:
-    """Whether the side applies the activation `name` too, right after the node or in it: then there is one too many."""
+def _one_too_many(side: Side, x: int, node: LoweredNode, names: tuple[str, str]) -> bool:
+    """Whether the side applies the other's activation too, right after its own or in it: then there is one too many.
+
+    `names` are its own and the other's; another form of the other's counts, where its own is none.
+    """
+    own, name = names
     if name in ROUNDINGS:  # half up is down, of the value and one half: none too many
         return False
     y = side.run.values[node.outputs[0]]
@@ -62,7 +66,12 @@ def _one_too_many(side: Side, x: int, node: LoweredNode, name: str) -> bool:
     within = [(side.run.values[i], y) for i in node.reals if i != x]
     pairs = [(u, v) for u, v in (*behind, *within) if u.shape == v.shape]
     with np.errstate(all="ignore"):
-        return any(agree(named_function(name)(u), v) for u, v in pairs)
+        if any(agree(named_function(name)(u), v) for u, v in pairs):
+            return True
+        if code_of(own, name) != "activation-variant":
+            return False
+        forms = (identify(u.reshape(-1), v.reshape(-1)) for u, v in pairs)
+        return any(form and code_of(form, name) in ("gelu-form", "activation-slope") for form in forms)
 
 
 def _apply(function: Function, x: int, values: Values) -> np.ndarray:
