@@ -143,13 +143,16 @@ def _candidate(context: Context, node_a: LoweredNode, node_b: LoweredNode, names
     for name in names:
         changed = with_literal(changed, of_b[name][0], of_a[name][1])
     shown = ", ".join(f"{n}: {of_a[n][1]!r} in {{A}}, {of_b[n][1]!r} in {{B}}" for n in names)
+    code = _code(context, node_b, names[0], (of_a[names[0]][1], of_b[names[0]][1]))
+    if code == "activation-slope" and len(names) > 1:  # selu is elu with another slope and a scale
+        code = "activation-variant"
     return Candidate(
-        _code(context, node_b, names[0], (of_a[names[0]][1], of_b[names[0]][1])),
+        code,
         replaced_node(context.b, node_b, changed),
         node_a,
         node_b,
-        fix_a=_fix(context.a, node_a, names[0], of_b[names[0]][1]),
-        fix_b=_fix(context.b, node_b, names[0], of_a[names[0]][1]),
+        fix_a="; ".join(_fix(context.a, node_a, n, of_b[n][1]) for n in names),
+        fix_b="; ".join(_fix(context.b, node_b, n, of_a[n][1]) for n in names),
         detail=shown,
     )
 
