@@ -35,6 +35,7 @@ from oracle.comparisons.weighing import (
     clean,
     entangled,
     in_layout,
+    no_more,
     turned,
 )
 from oracle.networks.network import Edits, Values
@@ -267,7 +268,7 @@ class Search:
                 continue
             left = tried.remaining if tried.remaining > _NOTHING * state.remaining else 0.0
             gain = (nearer, state.lined_up(tried), -left)
-            if best is None or better(gain, best[0]):
+            if best is None or (better(gain, best[0]) and not no_more((candidate, gain), best[:2])):
                 best = (gain, turned(chosen) if exchanged else chosen, tried)
             done = not best[2].divergent and not best[2].remaining
             if (candidate.transplant and nearer) or done or (best[2] is tried and self._settled(tried)):

@@ -9,6 +9,8 @@ from oracle.alignments.pairing import in_best_layout
 from oracle.causes import Candidate
 from oracle.comparisons.trying import State
 
+# Whether the targets came nearer, how many values came into line, minus what is left.
+Gain = tuple[bool, int, float]
 # Edits that leave a node out: each must explain what follows on its own, not as one of several at one place.
 STRUCTURAL = ("extra-node", "missing-node", "node-order")
 # An edit that brings so many times more values into line outdoes one that brings the targets nearer.
@@ -44,11 +46,10 @@ def begun(before: State, after: State) -> bool:
     return all(not was.first or was.first[0] not in now.region for was, now in sides)
 
 
-def better(gain: tuple[bool, int, float], known: tuple[bool, int, float]) -> bool:
+def better(gain: Gain, known: Gain) -> bool:
     """Whether a later hypothesis does more than an earlier one; float64's rounding is no more.
 
-    A gain is: whether the targets came nearer, how many values came into line, minus what is left. Where another cause
-    dominates the targets, their distance says little: many more values in line count for more.
+    Where another cause dominates the targets, their distance says little: many more values in line count for more.
     """
     (nearer, lined, left), (nearer_before, lined_before, left_before) = gain, known
     if nearer != nearer_before:
@@ -56,6 +57,12 @@ def better(gain: tuple[bool, int, float], known: tuple[bool, int, float]) -> boo
     if lined != lined_before:
         return lined > lined_before
     return left > left_before + CLOSE * abs(left_before)
+
+
+def no_more(later: tuple[Candidate, Gain], known: tuple[Gain, Candidate]) -> bool:
+    """Whether leaving a node out brings no more into line than a cause that keeps it: then that one explains it."""
+    (candidate, gain), (before, other) = later, known
+    return candidate.code in STRUCTURAL and other.code not in STRUCTURAL and 0 < gain[1] <= before[1]
 
 
 def clean(before: State, after: State) -> bool:
