@@ -59,13 +59,14 @@ class Guard:
         return form.replace("eps", f"{eps:g}")
 
 
-@hypothesis(priority=16)
+@hypothesis(priority=21)
 def other_guard(context: Context) -> Iterator[Candidate]:
-    """B keeps a value from zero in one way; A in another."""
+    """B keeps a value from zero in one way; A in another. Asked after A's numbers have been tried in B's way."""
     theirs = small_numbers(context.a, context.at_a.region[:_REACH])
     for guard in guards(context.b, context.at_b.region[:_REACH]):
         for form, eps in _others(guard, theirs):
-            yield _candidate(context, guard, form, eps)
+            if _acts(context.b, guard, form, eps):
+                yield _candidate(context, guard, form, eps)
 
 
 @hypothesis(priority=23)
@@ -73,6 +74,14 @@ def no_guard(context: Context) -> Iterator[Candidate]:
     """B keeps a value from zero; A does not. Asked after every number of A has been tried as B's."""
     for guard in guards(context.b, context.at_b.region[:_REACH]):
         yield _candidate(context, guard, next(iter(guard.forms)), guard.eps)
+
+
+def _acts(side: Side, guard: Guard, form: str, eps: float) -> bool:
+    """Whether the form changes a number here: a bound that is never reached is no guard at all."""
+    s = side.run.values[guard.source]
+    with np.errstate(all="ignore"):
+        bare = next(iter(guard.forms.values()))(s, eps)
+        return not np.array_equal(guard.forms[form](s, eps), bare)
 
 
 def _candidate(context: Context, guard: Guard, form: str, eps: float) -> Candidate:
