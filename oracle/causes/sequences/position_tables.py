@@ -21,6 +21,8 @@ from oracle.networks.node_reading import place
 _NODES = 12
 # Angles in float32 err by a rounding of the largest position.
 _ROUNDING = 2.0**-20
+# A sine and a cosine squared are one in sum, but for the float32 roundings of a table that was computed in float32.
+_UNIT = 1e-5
 
 
 @hypothesis(priority=6)
@@ -72,10 +74,10 @@ def _constant(array: np.ndarray, values: Values) -> np.ndarray:
 
 def describe(table: np.ndarray) -> str:
     """A table (positions, features) of sines and cosines in words; empty where it is none."""
-    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 4 or np.max(np.abs(table), initial=0.0) > 1 + 1e-5:
+    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 4 or np.max(np.abs(table), initial=0.0) > 1 + _UNIT:
         return ""
     for layout, (first, second) in _pairs(table).items():
-        if np.allclose(first * first + second * second, 1.0, atol=1e-5):
+        if np.allclose(first * first + second * second, 1.0, atol=_UNIT):
             return _of_pairs(layout, first, second)
     return "sinusoids" if _oscillates(table) else ""
 
